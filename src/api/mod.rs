@@ -1,0 +1,1 @@
+//! The doors: HTTP, WebSocket, tokens, the web page.

@@ -1,0 +1,17 @@
+//! The words every other folder uses: ids, time, kinds of media, deadlines, randomness.
+//!
+//! Nothing here does I/O, and nothing here imports another folder.
+
+mod deadlines;
+mod ids;
+mod kind;
+mod random;
+mod time;
+
+pub use deadlines::Deadlines;
+pub use ids::{
+    BatchId, BreakoutId, ClientId, Epoch, GroupId, LinkId, Mid, ParseIdError, ParticipantId, Ssrc, WorkerId,
+};
+pub use kind::{Kind, KindSet};
+pub use random::Random;
+pub use time::Time;

@@ -1,0 +1,1 @@
+//! Settings: parsed, checked, documented.

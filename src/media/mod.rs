@@ -1,0 +1,1 @@
+//! One media worker: groups, slots, fan-out.

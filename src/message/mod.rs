@@ -1,0 +1,25 @@
+//! Plain data that crosses a boundary.
+//!
+//! - [`Request`], [`Frame`], [`Event`], [`Refusal`]: the client protocol (docs/protocol.md).
+//! - [`ControlInput`], [`ControlOutput`]: between the edge and the control plane.
+//! - [`MediaCommand`], [`MediaReport`]: between the control plane and a media worker. Control and
+//!   media know each other by these alone.
+
+mod event;
+mod frame;
+mod media;
+mod method;
+mod refusal;
+mod room_settings;
+mod signal;
+
+pub use event::Event;
+pub use frame::{AckName, Frame, Request};
+pub use media::{
+    Answer, Connect, GroupSettings, LossReason, MediaCommand, MediaReport, Moved, Placement, SdpRefusal,
+    SlotBinding, SlotLine, SlotReason, SrtpProfile, Talker, Tracks,
+};
+pub use method::Method;
+pub use refusal::Refusal;
+pub use room_settings::{Role, RoomMode, RoomSettings};
+pub use signal::{AdminReply, AdminRequest, Claims, CloseReason, ControlInput, ControlOutput};

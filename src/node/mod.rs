@@ -1,0 +1,1 @@
+//! The edge of the server: sockets, threads, clocks, wiring.

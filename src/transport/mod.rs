@@ -1,0 +1,1 @@
+//! One participant's connection: ICE-lite, DTLS, SRTP/SRTCP, SDP.

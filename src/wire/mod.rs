@@ -1,0 +1,1 @@
+//! Checked views and writers of what is on the wire.
