@@ -1,1 +1,5 @@
 //! One participant's connection: ICE-lite, DTLS, SRTP/SRTCP, SDP.
+
+mod negotiated;
+
+pub use negotiated::{Codec, CodecLine, ExtensionIds, Fingerprint, Negotiated, SendLine, Slot};
