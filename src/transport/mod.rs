@@ -1,5 +1,9 @@
 //! One participant's connection: ICE-lite, DTLS, SRTP/SRTCP, SDP.
 
 mod negotiated;
+mod path;
+mod time_anchor;
 
 pub use negotiated::{Codec, CodecLine, ExtensionIds, Fingerprint, Negotiated, SendLine, Slot};
+pub use path::Path;
+pub use time_anchor::TimeAnchor;
