@@ -2,6 +2,7 @@
 
 mod negotiated;
 mod path;
+pub mod srtp;
 mod time_anchor;
 
 pub use negotiated::{Codec, CodecLine, ExtensionIds, Fingerprint, Negotiated, SendLine, Slot};

@@ -1,0 +1,145 @@
+//! Opening what the peer sends.
+
+use std::fmt;
+
+use super::cipher::Cipher;
+use super::header::{RTCP_HEADER, rtcp_sender, rtp_fields};
+use super::window::Window;
+use super::{MasterKey, SrtpError};
+use crate::message::SrtpProfile;
+
+/// How many sources one peer may send from. 8 per m-line on 4 m-lines, with RTX, come to 64.
+const MAX_SOURCES: usize = 64;
+
+const ENCRYPTED: u32 = 1 << 31;
+
+/// An RTP packet that was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// The packet's length without its tag.
+    pub len: usize,
+    /// `ROC << 16 | sequence number` (RFC 3711 section 3.3.1).
+    pub index: u64,
+}
+
+/// The receiving half of one participant's SRTP.
+pub struct Inbound {
+    cipher: Cipher,
+    rtp: Sources,
+    rtcp: Sources,
+}
+
+impl fmt::Debug for Inbound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inbound")
+            .field("rtp_sources", &self.rtp.0.len())
+            .field("rtcp_sources", &self.rtcp.0.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Inbound {
+    /// Keys from a master key and salt.
+    ///
+    /// # Errors
+    ///
+    /// [`SrtpError::KeyLength`]; see [`MasterKey::new`].
+    pub fn new(profile: SrtpProfile, key: &[u8], salt: &[u8]) -> Result<Self, SrtpError> {
+        Self::from_master(profile, &MasterKey::new(profile, key, salt)?)
+    }
+
+    pub(super) fn from_master(profile: SrtpProfile, master: &MasterKey) -> Result<Self, SrtpError> {
+        Ok(Self::with_cipher(Cipher::new(profile, master)?))
+    }
+
+    pub(super) fn with_cipher(cipher: Cipher) -> Self {
+        Self { cipher, rtp: Sources::default(), rtcp: Sources::default() }
+    }
+
+    /// Opens an RTP packet in place.
+    ///
+    /// # Errors
+    ///
+    /// Any of the packet's or the peer's faults. The packet's bytes may then be garbage; what we
+    /// remember of the peer is as before.
+    pub fn open_rtp(&mut self, packet: &mut [u8]) -> Result<Opened, SrtpError> {
+        let fields = rtp_fields(packet).ok_or(SrtpError::Malformed)?;
+        if packet.len() < fields.header_len + self.cipher.rtp_overhead() {
+            return Err(SrtpError::Malformed);
+        }
+        let place = self.rtp.find(fields.ssrc)?;
+        let index = match self.rtp.window(place) {
+            Some(window) => window.guess(fields.sequence).ok_or(SrtpError::Exhausted)?,
+            None => u64::from(fields.sequence),
+        };
+        self.rtp.check_fresh(place, index)?;
+        let len = self.cipher.open_rtp(packet, fields.header_len, fields.ssrc, index)?;
+        self.rtp.accept(place, fields.ssrc, index);
+        Ok(Opened { len, index })
+    }
+
+    /// Opens a compound RTCP packet in place and answers its length without tag and index.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::open_rtp`].
+    pub fn open_rtcp(&mut self, packet: &mut [u8]) -> Result<usize, SrtpError> {
+        if packet.len() < RTCP_HEADER + self.cipher.rtcp_overhead() {
+            return Err(SrtpError::Malformed);
+        }
+        let ssrc = rtcp_sender(packet).ok_or(SrtpError::Malformed)?;
+        let word = self.cipher.rtcp_word(packet).ok_or(SrtpError::Malformed)?;
+        let index = u64::from(word & !ENCRYPTED);
+        let place = self.rtcp.find(ssrc)?;
+        self.rtcp.check_fresh(place, index)?;
+        let len = self.cipher.open_rtcp(packet, ssrc, word & ENCRYPTED != 0)?;
+        self.rtcp.accept(place, ssrc, index);
+        Ok(len)
+    }
+
+    /// How many sources the peer has sent RTP from.
+    #[must_use]
+    pub fn rtp_sources(&self) -> usize {
+        self.rtp.0.len()
+    }
+}
+
+/// The windows of the peer's sources, in the order of their SSRCs; at most [`MAX_SOURCES`].
+#[derive(Default)]
+struct Sources(Vec<(u32, Window)>);
+
+/// Where a source is, or where it would be put.
+type Place = Result<usize, usize>;
+
+impl Sources {
+    fn find(&self, ssrc: u32) -> Result<Place, SrtpError> {
+        let place = self.0.binary_search_by_key(&ssrc, |(known, _)| *known);
+        if place.is_err() && self.0.len() >= MAX_SOURCES {
+            return Err(SrtpError::TooManySources);
+        }
+        Ok(place)
+    }
+
+    fn window(&self, place: Place) -> Option<&Window> {
+        self.0.get(place.ok()?).map(|(_, window)| window)
+    }
+
+    fn check_fresh(&self, place: Place, index: u64) -> Result<(), SrtpError> {
+        match self.window(place) {
+            Some(window) if window.is_stale(index) => Err(SrtpError::Replayed),
+            _ => Ok(()),
+        }
+    }
+
+    /// Remembers an authenticated packet, and its source if it is the first.
+    fn accept(&mut self, place: Place, ssrc: u32, index: u64) {
+        match place {
+            Ok(at) => {
+                if let Some((_, window)) = self.0.get_mut(at) {
+                    window.accept(index);
+                }
+            }
+            Err(at) => self.0.insert(at, (ssrc, Window::starting_at(index))),
+        }
+    }
+}
