@@ -2,6 +2,7 @@
 
 mod negotiated;
 mod path;
+pub mod sdp;
 pub mod srtp;
 mod time_anchor;
 
