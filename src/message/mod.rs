@@ -6,6 +6,7 @@
 //!   media know each other by these alone.
 
 mod event;
+mod event_data;
 mod frame;
 mod media;
 mod method;
@@ -13,7 +14,11 @@ mod refusal;
 mod room_settings;
 mod signal;
 
-pub use event::Event;
+pub use event::{
+    BreakoutDetails, ConnectedBreakoutRoom, DisconnectedBreakoutRoom, EndReason, Event, EventName,
+    Invitation, LeaveReason, Member, ParentFlags, Person, Presentation, RejectReason, ReturnReason, RoomRef,
+    SlotState, WithdrawReason,
+};
 pub use frame::{AckName, Frame, Request};
 pub use media::{
     Answer, Connect, GroupSettings, LossReason, MediaCommand, MediaReport, Moved, Placement, SdpRefusal,
