@@ -7,11 +7,16 @@ mod bytes;
 mod error;
 mod rtp_header;
 
+pub mod av1;
 pub mod demux;
+pub mod dependency_descriptor;
 pub mod extension;
+pub mod h264;
 pub mod rtcp;
 pub mod rtp;
 pub mod sequence;
 pub mod stun;
+pub mod vp8;
+pub mod vp9;
 
 pub use error::WireError;
