@@ -1,4 +1,5 @@
-//! The words every other folder uses: ids, time, kinds of media, deadlines, randomness.
+//! The words every other folder uses: ids, time, kinds of media, deadlines, randomness,
+//! secrets.
 //!
 //! Nothing here does I/O, and nothing here imports another folder.
 
@@ -6,6 +7,7 @@ mod deadlines;
 mod ids;
 mod kind;
 mod random;
+mod secret;
 mod time;
 
 pub use deadlines::Deadlines;
@@ -14,4 +16,5 @@ pub use ids::{
 };
 pub use kind::{Kind, KindSet};
 pub use random::Random;
+pub use secret::Secret;
 pub use time::Time;

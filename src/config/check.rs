@@ -1,0 +1,60 @@
+//! What a type cannot say: ranges, and settings that exclude each other.
+
+use std::fmt;
+
+use super::parse::Config;
+
+/// A setting that cannot be had.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Fault {
+    pub(super) section: &'static str,
+    pub(super) key: &'static str,
+    pub(super) message: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}` in [{}]: {}", self.key, self.section, self.message)
+    }
+}
+
+/// The first setting that cannot be had.
+pub(super) fn check(config: &Config) -> Result<(), Fault> {
+    let in_section = |section: &'static str| {
+        move |(key, message): (&'static str, String)| Fault { section, key, message }
+    };
+    config.listen.check().map_err(in_section("listen"))?;
+    config.http.check().map_err(in_section("http"))?;
+    config.tokens.check().map_err(in_section("tokens"))?;
+    config.admin.check().map_err(in_section("admin"))?;
+    config.node.check().map_err(in_section("node"))?;
+    config.log.check().map_err(in_section("log"))?;
+    check_exposure(config)?;
+    check_ports(config)
+}
+
+/// Without a secret the server hands tokens to whoever asks, so only this machine may ask.
+fn check_exposure(config: &Config) -> Result<(), Fault> {
+    let exposed = config.listen.http.iter().find(|address| !address.is_loopback());
+    match exposed {
+        Some(address) if config.tokens.secret.is_empty() => Err(Fault {
+            section: "listen",
+            key: "http",
+            message: format!(
+                "{address} is open to others, and without a token secret everybody could let themselves in; \
+                 set `secret` in [tokens] (32 characters or more), or listen on 127.0.0.1 and ::1 only"
+            ),
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Worker n has port `media_port` + n.
+fn check_ports(config: &Config) -> Result<(), Fault> {
+    let (first, workers) = (config.listen.media_port, config.node.workers);
+    if first == 0 || first.checked_add(workers.saturating_sub(1)).is_some() {
+        return Ok(());
+    }
+    let message = format!("{workers} workers need the ports from {first} on, and there are 65535");
+    Err(Fault { section: "listen", key: "media_port", message })
+}

@@ -1,0 +1,116 @@
+//! `[listen]` and `[node]`: addresses, ports, threads, stopping.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+
+/// A key of a section and what is wrong with its value.
+type Fault = (&'static str, String);
+
+/// More addresses than a machine of this kind has; each worker has a socket on every one.
+const MOST_ADDRESSES: usize = 8;
+
+/// More workers than cores of any machine that this is meant for.
+const MOST_WORKERS: u16 = 256;
+
+/// Addresses and ports.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ListenSettings {
+    /// Addresses of the HTTP door: page, WebSocket, rooms.
+    pub http: Vec<IpAddr>,
+    /// Its port; 0 takes a free one.
+    pub port: u16,
+    /// Address and port of `/metrics`; port 0 takes a free one.
+    pub metrics: SocketAddr,
+    /// Addresses of the media sockets.
+    pub media: Vec<IpAddr>,
+    /// UDP port of the first media worker, the next worker has the next port; 0 takes free ones.
+    pub media_port: u16,
+    /// Addresses that clients are told instead of those of `media` (NAT 1:1). Empty: those of
+    /// `media`, and for a wildcard those of the machine's interfaces.
+    pub advertised: Vec<IpAddr>,
+}
+
+impl Default for ListenSettings {
+    fn default() -> Self {
+        let loopback = vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
+        Self {
+            http: loopback.clone(),
+            port: 8080,
+            metrics: SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 9464),
+            media: loopback,
+            media_port: 0,
+            advertised: Vec::new(),
+        }
+    }
+}
+
+impl ListenSettings {
+    /// The key and the fault of a setting that cannot be had.
+    ///
+    /// # Errors
+    /// For an empty or overlong list, and for an address that no client could use.
+    pub fn check(&self) -> Result<(), Fault> {
+        check_list("http", &self.http, 1)?;
+        check_list("media", &self.media, 1)?;
+        check_list("advertised", &self.advertised, 0)?;
+        let unusable = self.advertised.iter().find(|ip| ip.is_unspecified() || ip.is_multicast());
+        match unusable {
+            Some(ip) => Err(("advertised", format!("{ip} is no address that a client could send to"))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn check_list(key: &'static str, list: &[IpAddr], least: usize) -> Result<(), Fault> {
+    if list.len() < least {
+        return Err((key, "name at least one address, for example \"127.0.0.1\"".to_owned()));
+    }
+    if list.len() > MOST_ADDRESSES {
+        return Err((key, format!("at most {MOST_ADDRESSES} addresses")));
+    }
+    let twice = list.iter().enumerate().find(|(index, ip)| list.iter().take(*index).any(|other| other == *ip));
+    match twice {
+        Some((_, ip)) => Err((key, format!("{ip} is named twice"))),
+        None => Ok(()),
+    }
+}
+
+/// Threads, sockets, stopping.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NodeSettings {
+    /// Media workers: threads, each with a UDP port of its own.
+    pub workers: u16,
+    /// Bytes asked of the system for each media socket's buffer, each way.
+    pub socket_buffer_bytes: u32,
+    /// Seconds that a stop may take before what is left is cut off.
+    pub stop_seconds: u16,
+}
+
+impl Default for NodeSettings {
+    fn default() -> Self {
+        Self { workers: 1, socket_buffer_bytes: 4_194_304, stop_seconds: 5 }
+    }
+}
+
+impl NodeSettings {
+    /// The key and the fault of a setting that cannot be had.
+    ///
+    /// # Errors
+    /// For a number out of its range.
+    pub fn check(&self) -> Result<(), Fault> {
+        if !(1..=MOST_WORKERS).contains(&self.workers) {
+            return Err(("workers", format!("{} is not within 1 to {MOST_WORKERS}", self.workers)));
+        }
+        if !(65_536..=1_073_741_824).contains(&self.socket_buffer_bytes) {
+            let message = format!("{} is not within 65536 to 1073741824", self.socket_buffer_bytes);
+            return Err(("socket_buffer_bytes", message));
+        }
+        if self.stop_seconds > 300 {
+            return Err(("stop_seconds", format!("{} is above 300", self.stop_seconds)));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! Where log lines go and which are written.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use super::settings::{Color, LogSettings};
+
+/// Why logs could not be set up.
+#[derive(Debug, thiserror::Error)]
+pub enum LogSetupError {
+    /// The filter cannot be read.
+    #[error("the log filter {filter:?} cannot be read: {reason}")]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The process has logs already.
+    #[error("logs are set up already in this process")]
+    AlreadySetUp,
+}
+
+/// Reads a filter; an empty one would silence everything, so it is refused.
+pub(super) fn parse_filter(text: &str) -> Result<EnvFilter, LogSetupError> {
+    let refused = |reason: String| LogSetupError::Filter { filter: text.to_owned(), reason };
+    if text.trim().is_empty() {
+        return Err(refused("it is empty; use `error` for the least".to_owned()));
+    }
+    EnvFilter::builder().parse(text).map_err(|error| refused(error.to_string()))
+}
+
+/// Sends the process's log lines to standard error.
+///
+/// # Errors
+/// When the filter cannot be read, or the process has logs already.
+pub fn set_up_logs(settings: &LogSettings) -> Result<(), LogSetupError> {
+    let filter = parse_filter(&settings.filter)?;
+    let color = match settings.color {
+        Color::Auto => std::io::stderr().is_terminal(),
+        Color::Always => true,
+        Color::Never => false,
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(color)
+        .with_writer(std::io::stderr)
+        .try_init()
+        .map_err(|_| LogSetupError::AlreadySetUp)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_filter_is_read_or_refused_with_its_text() {
+        assert!(parse_filter("info,anteroom::node=debug").is_ok());
+        let refusal = parse_filter("anteroom=loud").unwrap_err().to_string();
+        assert!(refusal.contains("anteroom=loud"), "{refusal}");
+        assert!(parse_filter(" ").is_err());
+    }
+}
