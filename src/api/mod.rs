@@ -1,1 +1,3 @@
 //! The doors: HTTP, WebSocket, tokens, the web page.
+
+pub mod settings;

@@ -29,8 +29,21 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     config.admin.check().map_err(in_section("admin"))?;
     config.node.check().map_err(in_section("node"))?;
     config.log.check().map_err(in_section("log"))?;
+    check_media(config)?;
     check_exposure(config)?;
     check_ports(config)
+}
+
+/// Longer than a round trip to anywhere is silence for nothing.
+const MOST_IN_FLIGHT_MS: u64 = 500;
+
+fn check_media(config: &Config) -> Result<(), Fault> {
+    let millis = config.media.in_flight_ms;
+    if millis <= MOST_IN_FLIGHT_MS {
+        return Ok(());
+    }
+    let message = format!("{millis} is above {MOST_IN_FLIGHT_MS}");
+    Err(Fault { section: "media", key: "in_flight_ms", message })
 }
 
 /// Without a secret the server hands tokens to whoever asks, so only this machine may ask.

@@ -8,7 +8,6 @@ use super::check::check;
 use super::error::ConfigError;
 use super::hint::did_you_mean;
 use crate::api::settings::{AdminSettings, HttpSettings, TokenSettings};
-use crate::control::settings::{BreakoutSettings, RoomDefaults};
 use crate::media::settings::MediaSettings;
 use crate::node::settings::{ListenSettings, NodeSettings};
 use crate::telemetry::settings::LogSettings;
@@ -27,6 +26,8 @@ pub struct Config {
     pub admin: AdminSettings,
     /// Threads, sockets, stopping.
     pub node: NodeSettings,
+    /// What media workers do.
+    pub media: MediaSettings,
     /// Log lines.
     pub log: LogSettings,
 }

@@ -1,1 +1,3 @@
 //! The edge of the server: sockets, threads, clocks, wiring.
+
+pub mod settings;
