@@ -1,3 +1,22 @@
 //! The doors: HTTP, WebSocket, tokens, the web page.
+//!
+//! A door turns what comes in from outside into [`crate::message::Request`] and back. It reaches the
+//! engine through a [`Doorway`], like any embedder.
 
+mod admin_door;
+mod doorway;
+mod embedded_page;
+mod inbound;
+mod link;
+mod origin;
+mod rate;
+mod refuse;
+mod router;
 pub mod settings;
+mod socket;
+mod token;
+
+pub use doorway::{DoorInput, DoorReceiver, Doorway, EngineStopped};
+pub use link::{Link, LinkEnd, Outbox, OutboxFull};
+pub use router::{DoorSettings, metrics_router, public_router};
+pub use token::{TokenDoor, TokenRefusal};

@@ -20,9 +20,8 @@ impl fmt::Display for Fault {
 
 /// The first setting that cannot be had.
 pub(super) fn check(config: &Config) -> Result<(), Fault> {
-    let in_section = |section: &'static str| {
-        move |(key, message): (&'static str, String)| Fault { section, key, message }
-    };
+    let in_section =
+        |section: &'static str| move |(key, message): (&'static str, String)| Fault { section, key, message };
     config.listen.check().map_err(in_section("listen"))?;
     config.http.check().map_err(in_section("http"))?;
     config.tokens.check().map_err(in_section("tokens"))?;

@@ -4,7 +4,10 @@
 const MOST_EDITS: usize = 3;
 
 /// The candidate nearest to `typed`, if one is near enough.
-pub(super) fn did_you_mean<'a>(typed: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub(super) fn did_you_mean<'a>(
+    typed: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<&'a str> {
     candidates
         .into_iter()
         .map(|candidate| (edits(typed, candidate), candidate))

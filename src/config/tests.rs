@@ -44,7 +44,10 @@ fn a_slip_is_named_with_its_line_and_what_was_meant() {
     assert_eq!(slip.message, "unknown setting `prot` in [listen]; did you mean `port`?");
 
     let section = refusal("# mine\n[lisen]\nport = 80\n");
-    assert_eq!((section.line, &*section.message), (Some(2), "unknown section [lisen]; did you mean [listen]?"));
+    assert_eq!(
+        (section.line, &*section.message),
+        (Some(2), "unknown section [lisen]; did you mean [listen]?")
+    );
 }
 
 #[test]

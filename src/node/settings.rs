@@ -70,7 +70,8 @@ fn check_list(key: &'static str, list: &[IpAddr], least: usize) -> Result<(), Fa
     if list.len() > MOST_ADDRESSES {
         return Err((key, format!("at most {MOST_ADDRESSES} addresses")));
     }
-    let twice = list.iter().enumerate().find(|(index, ip)| list.iter().take(*index).any(|other| other == *ip));
+    let twice =
+        list.iter().enumerate().find(|(index, ip)| list.iter().take(*index).any(|other| other == *ip));
     match twice {
         Some((_, ip)) => Err((key, format!("{ip} is named twice"))),
         None => Ok(()),

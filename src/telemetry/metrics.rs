@@ -6,7 +6,8 @@ use prometheus::{
 };
 
 /// From 50 us, a step on an idle worker, to 3 s, when a request gives up waiting for media.
-const MOVE_BUCKETS_SECONDS: &[f64] = &[0.000_05, 0.000_2, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 3.0];
+const MOVE_BUCKETS_SECONDS: &[f64] =
+    &[0.000_05, 0.000_2, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 3.0];
 
 macro_rules! reasons {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)+ }) => {
@@ -241,11 +242,9 @@ mod tests {
         clone.set_totals(Totals { rooms: 3, breakout_rooms: 1, participants: 9 });
         clone.link_refused(RefusedLink::Token);
         let text = metrics.render().unwrap();
-        for line in [
-            "anteroom_moves_total 2",
-            "anteroom_rooms 3",
-            "anteroom_links_refused_total{reason=\"token\"} 1",
-        ] {
+        for line in
+            ["anteroom_moves_total 2", "anteroom_rooms 3", "anteroom_links_refused_total{reason=\"token\"} 1"]
+        {
             assert!(text.contains(line), "{line} in {text}");
         }
         let foreign = text.lines().filter(|line| !line.starts_with("anteroom_") && !line.starts_with('#'));

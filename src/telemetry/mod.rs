@@ -1,13 +1,17 @@
-//! Metrics and logs.
+//! Metrics, logs and the process's clocks.
 //!
 //! Names of metrics carry their unit, labels come from closed sets, and no id, name or token is a
 //! label or a field of a log line.
 
+#![expect(clippy::disallowed_methods, reason = "the process's clocks are read here")]
+
+mod clock;
 mod counters;
 mod logs;
 mod metrics;
 pub mod settings;
 
+pub use clock::{Clock, wall_clock_seconds};
 pub use counters::CounterMirror;
 pub use logs::{LogSetupError, set_up_logs};
 pub use metrics::{DropReason, Metrics, RefusedFrame, RefusedLink, Totals};

@@ -1,0 +1,142 @@
+//! `/v1/rooms`: the operator's requests.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::{Path, State};
+use axum::http::header::AUTHORIZATION;
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Map, Value, json};
+use subtle::ConstantTimeEq;
+
+use super::refuse::HttpRefusal;
+use super::router::Doors;
+use super::token::{MAX_ROOM_BYTES, check_text};
+use crate::message::{AdminReply, AdminRequest, RoomSettings};
+
+/// `POST /v1/rooms`: makes a room that stays until it is deleted. What the body leaves out is as
+/// configured.
+pub(super) async fn create_room(
+    State(doors): State<Doors>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Response, HttpRefusal> {
+    check_key(&doors, &headers)?;
+    let (name, settings) = read_room(&body, &doors.settings.room_defaults)?;
+    let reply = ask(&doors, AdminRequest::CreateRoom { name, settings: Some(settings) }).await?;
+    match reply {
+        AdminReply::Created { name, settings } => {
+            Ok((StatusCode::CREATED, Json(json!({"name": name, "settings": settings}))).into_response())
+        }
+        other => Err(unexpected(other)),
+    }
+}
+
+/// `DELETE /v1/rooms/{name}`: ends a room and everything in it.
+pub(super) async fn delete_room(
+    State(doors): State<Doors>,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+) -> Result<Response, HttpRefusal> {
+    check_key(&doors, &headers)?;
+    match ask(&doors, AdminRequest::DeleteRoom { name: name.clone() }).await? {
+        AdminReply::Deleted => Ok(Json(json!({"deleted": name})).into_response()),
+        other => Err(unexpected(other)),
+    }
+}
+
+/// `GET /v1/rooms`: the rooms that there are.
+pub(super) async fn list_rooms(
+    State(doors): State<Doors>,
+    headers: HeaderMap,
+) -> Result<Response, HttpRefusal> {
+    check_key(&doors, &headers)?;
+    match ask(&doors, AdminRequest::ListRooms).await? {
+        AdminReply::Rooms(rooms) => {
+            let rooms: Vec<Value> = rooms
+                .into_iter()
+                .map(|(name, mode, participants, breakouts)| {
+                    json!({"name": name, "mode": mode, "participants": participants, "breakout_rooms": breakouts})
+                })
+                .collect();
+            Ok(Json(json!({"rooms": rooms})).into_response())
+        }
+        other => Err(unexpected(other)),
+    }
+}
+
+/// The key is compared in constant time; without a configured key nobody has it.
+fn check_key(doors: &Doors, headers: &HeaderMap) -> Result<(), HttpRefusal> {
+    let key = doors.settings.admin_key.reveal().as_bytes();
+    let given = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split_once(' '))
+        .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+        .map_or("", |(_, given)| given.trim());
+    let is_right = !key.is_empty() && bool::from(given.as_bytes().ct_eq(key));
+    if is_right {
+        return Ok(());
+    }
+    let msg = if key.is_empty() {
+        "no admin key is configured: set `key` in [admin]"
+    } else {
+        "the admin key is needed: Authorization: Bearer KEY"
+    };
+    Err(HttpRefusal::new(StatusCode::FORBIDDEN, "forbidden", msg))
+}
+
+/// `{name, ...settings}`, laid over the configured defaults.
+fn read_room(body: &[u8], defaults: &RoomSettings) -> Result<(String, RoomSettings), HttpRefusal> {
+    let bad = |msg: String| HttpRefusal::new(StatusCode::BAD_REQUEST, "bad_parameter", msg);
+    let mut given: Map<String, Value> =
+        serde_json::from_slice(body).map_err(|error| bad(format!("the body is no JSON object: {error}")))?;
+    let Some(Value::String(name)) = given.remove("name") else {
+        return Err(bad("`name` is missing or no string".to_owned()));
+    };
+    check_text("name", &name, MAX_ROOM_BYTES).map_err(|_| {
+        bad(format!("`name` has to have 1 to {MAX_ROOM_BYTES} bytes, without control characters"))
+    })?;
+    let defaults = serde_json::to_value(defaults).map_err(|error| bad(error.to_string()))?;
+    let Value::Object(mut settings) = defaults else { return Err(bad("no settings".to_owned())) };
+    settings.extend(given);
+    let settings = serde_json::from_value(Value::Object(settings)).map_err(|error| bad(error.to_string()))?;
+    Ok((name, settings))
+}
+
+async fn ask(doors: &Doors, request: AdminRequest) -> Result<AdminReply, HttpRefusal> {
+    doors.doorway.admin(request).await.map_err(|_| HttpRefusal::stopping())
+}
+
+fn unexpected(reply: AdminReply) -> HttpRefusal {
+    match reply {
+        AdminReply::Exists => {
+            HttpRefusal::new(StatusCode::CONFLICT, "room_exists", "there is a room of this name already")
+        }
+        AdminReply::Unknown => {
+            HttpRefusal::new(StatusCode::NOT_FOUND, "unknown_room", "there is no room of this name")
+        }
+        AdminReply::Invalid(msg) => HttpRefusal::new(StatusCode::BAD_REQUEST, "bad_parameter", msg),
+        AdminReply::Created { .. } | AdminReply::Deleted | AdminReply::Rooms(_) => {
+            HttpRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed to do this")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::RoomMode;
+
+    #[test]
+    fn a_room_differs_from_the_configured_ones_only_in_what_is_said() {
+        let configured = RoomSettings { max_active_talkers: 4, ..RoomSettings::default() };
+        let (name, settings) = read_room(br#"{"name":"a","mode":"lecture"}"#, &configured).unwrap();
+        assert_eq!(name, "a");
+        assert_eq!(settings, RoomSettings { mode: RoomMode::Lecture, ..configured.clone() });
+        for body in ["", "[]", "{}", r#"{"name":1}"#, r#"{"name":" "}"#, r#"{"name":"a","colour":1}"#] {
+            let refusal = read_room(body.as_bytes(), &configured).unwrap_err();
+            assert_eq!(refusal.status, StatusCode::BAD_REQUEST, "{body}");
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! How every door reaches the engine.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use super::link::{Link, LinkParts, Outbox};
+use crate::base::LinkId;
+use crate::message::{AdminReply, AdminRequest, Claims, Request};
+use crate::telemetry::Metrics;
+
+/// Inputs that may wait for control: some milliseconds of its work. Doors wait when it is full.
+const INPUTS_WAITING: usize = 4_096;
+
+/// What the doors tell the engine.
+#[derive(Debug)]
+pub enum DoorInput {
+    /// A client with a checked token is there.
+    Opened {
+        /// Its link.
+        link: LinkId,
+        /// What its token says.
+        claims: Claims,
+        /// Where its frames go.
+        outbox: Outbox,
+    },
+    /// It asks something.
+    Request {
+        /// Its link.
+        link: LinkId,
+        /// What it asks.
+        request: Request,
+    },
+    /// It is gone.
+    Closed {
+        /// Its link.
+        link: LinkId,
+    },
+    /// An operator asks something.
+    Admin {
+        /// What.
+        request: AdminRequest,
+        /// Where the answer goes.
+        reply: oneshot::Sender<AdminReply>,
+    },
+}
+
+/// The engine has stopped or is stopping.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server is stopping")]
+pub struct EngineStopped;
+
+/// Links that closed while the queue was full: at most one entry per link that was open.
+#[derive(Debug, Default)]
+pub(super) struct ClosedLinks {
+    links: Mutex<Vec<LinkId>>,
+    notify: Notify,
+}
+
+impl ClosedLinks {
+    pub(super) fn push(&self, link: LinkId) {
+        self.links.lock().push(link);
+        self.notify.notify_one();
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    next_link: AtomicU64,
+    stopping: AtomicBool,
+    ready: AtomicBool,
+    closed: Arc<ClosedLinks>,
+    metrics: Metrics,
+}
+
+/// The way into the engine, for any number of doors. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Doorway {
+    inputs: mpsc::Sender<DoorInput>,
+    shared: Arc<Shared>,
+}
+
+/// The engine's end of a [`Doorway`].
+#[derive(Debug)]
+pub struct DoorReceiver {
+    inputs: mpsc::Receiver<DoorInput>,
+    closed: Arc<ClosedLinks>,
+}
+
+impl Doorway {
+    /// A doorway and the engine's end of it.
+    #[must_use]
+    pub fn new(metrics: Metrics) -> (Self, DoorReceiver) {
+        let (inputs, receiver) = mpsc::channel(INPUTS_WAITING);
+        let closed = Arc::new(ClosedLinks::default());
+        let shared = Shared {
+            next_link: AtomicU64::new(1),
+            stopping: AtomicBool::new(false),
+            ready: AtomicBool::new(false),
+            closed: Arc::clone(&closed),
+            metrics,
+        };
+        (Self { inputs, shared: Arc::new(shared) }, DoorReceiver { inputs: receiver, closed })
+    }
+
+    /// Opens a link for a client whose token was checked.
+    ///
+    /// # Errors
+    /// When the engine is stopping.
+    pub async fn open_link(&self, claims: Claims) -> Result<Link, EngineStopped> {
+        if self.is_stopping() {
+            return Err(EngineStopped);
+        }
+        let id = LinkId(self.shared.next_link.fetch_add(1, Ordering::Relaxed));
+        let (outbox, link) = Link::new(LinkParts {
+            id,
+            inputs: self.inputs.clone(),
+            closed: Arc::clone(&self.shared.closed),
+            metrics: self.shared.metrics.clone(),
+        });
+        // `link` is made first: dropped on failure, it takes its own count back.
+        self.inputs.send(DoorInput::Opened { link: id, claims, outbox }).await.map_err(|_| EngineStopped)?;
+        Ok(link)
+    }
+
+    /// Asks something for an operator whose key was checked.
+    ///
+    /// # Errors
+    /// When the engine has stopped.
+    pub async fn admin(&self, request: AdminRequest) -> Result<AdminReply, EngineStopped> {
+        let (reply, answer) = oneshot::channel();
+        self.inputs.send(DoorInput::Admin { request, reply }).await.map_err(|_| EngineStopped)?;
+        answer.await.map_err(|_| EngineStopped)
+    }
+
+    /// The metrics that the doors count in.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Says whether every part of the engine works.
+    pub fn set_ready(&self, ready: bool) {
+        self.shared.ready.store(ready, Ordering::Relaxed);
+    }
+
+    /// Whether clients are welcome.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        self.shared.ready.load(Ordering::Relaxed) && !self.is_stopping()
+    }
+
+    /// Lets no new link in.
+    pub fn stop(&self) {
+        self.shared.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the engine is stopping or has stopped.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.shared.stopping.load(Ordering::Relaxed) || self.inputs.is_closed()
+    }
+}
+
+impl DoorReceiver {
+    /// The next input; `None` when no doorway and no link is left.
+    pub async fn recv(&mut self) -> Option<DoorInput> {
+        tokio::select! {
+            biased;
+            input = self.inputs.recv() => input,
+            () = self.closed.notify.notified() => match self.take_closed() {
+                Some(input) => Some(input),
+                None => self.inputs.recv().await,
+            },
+        }
+    }
+
+    /// The next input if one is there.
+    pub fn try_recv(&mut self) -> Option<DoorInput> {
+        self.inputs.try_recv().ok().or_else(|| self.take_closed())
+    }
+
+    fn take_closed(&self) -> Option<DoorInput> {
+        let mut links = self.closed.links.lock();
+        let link = links.pop()?;
+        if !links.is_empty() {
+            self.closed.notify.notify_one();
+        }
+        Some(DoorInput::Closed { link })
+    }
+}

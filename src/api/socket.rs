@@ -1,0 +1,273 @@
+//! `/v1/ws`: one client's WebSocket.
+
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::time::Duration;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream::{SplitSink, SplitStream};
+use futures_util::{SinkExt, StreamExt};
+use serde::Deserialize;
+use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+
+use super::inbound::{read_request, too_many};
+use super::link::{Link, LinkEnd};
+use super::origin;
+use super::rate::RequestRate;
+use super::refuse::HttpRefusal;
+use super::router::Doors;
+use crate::message::{CloseReason, Frame};
+use crate::telemetry::{Clock, RefusedFrame, RefusedLink, wall_clock_seconds};
+
+/// An SDP offer may have 64 KiB by itself, and JSON escapes make it longer.
+const MAX_MESSAGE_BYTES: usize = 128 * 1024;
+
+/// Serialised frames that may wait for a client which reads slowly.
+const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
+
+/// How often an idle client is asked whether it is there.
+const PING_EVERY: Duration = Duration::from_secs(15);
+
+/// A client that is silent for this long, pongs included, is gone.
+const SILENCE_LIMIT: Duration = Duration::from_secs(45);
+
+/// What a client gets to take in the rest of its frames and the close.
+const CLOSE_WITHIN: Duration = Duration::from_secs(2);
+
+#[derive(Deserialize)]
+pub(super) struct SocketQuery {
+    #[serde(default)]
+    token: String,
+}
+
+/// Checks token and origin, and only then upgrades.
+pub(super) async fn open(
+    State(doors): State<Doors>,
+    headers: HeaderMap,
+    query: Result<Query<SocketQuery>, QueryRejection>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, HttpRefusal> {
+    let refuse = |reason: RefusedLink, refusal: HttpRefusal| {
+        doors.doorway.metrics().link_refused(reason);
+        refusal
+    };
+    if !origin::is_allowed(&headers, &doors.settings.allowed_origins) {
+        let msg = "pages of this origin may not connect; see `allowed_origins` in [http]";
+        return Err(refuse(RefusedLink::Origin, HttpRefusal::new(StatusCode::FORBIDDEN, "bad_origin", msg)));
+    }
+    let token = query.map(|Query(query)| query.token).unwrap_or_default();
+    let claims = doors.settings.tokens.check(&token, wall_clock_seconds()).map_err(|why| {
+        let refusal = HttpRefusal::new(StatusCode::UNAUTHORIZED, "bad_token", why.to_string());
+        refuse(RefusedLink::Token, refusal)
+    })?;
+    let upgrade = match upgrade {
+        Ok(upgrade) => upgrade,
+        Err(rejection) => return Ok(rejection.into_response()),
+    };
+    let link = doors
+        .doorway
+        .open_link(claims)
+        .await
+        .map_err(|_| refuse(RefusedLink::Stopping, HttpRefusal::stopping()))?;
+    let clock = doors.settings.clock;
+    Ok(upgrade
+        .max_message_size(MAX_MESSAGE_BYTES)
+        .max_frame_size(MAX_MESSAGE_BYTES)
+        .on_upgrade(move |socket| Conversation::new(socket, link, clock).run()))
+}
+
+/// Why a conversation ends.
+#[derive(Debug)]
+enum Ending {
+    /// The client closed, or its connection broke.
+    Gone,
+    /// The server closes it, with a code of RFC 6455 section 7.4.
+    Close(u16, &'static str),
+}
+
+struct Conversation {
+    sink: SplitSink<WebSocket, Message>,
+    stream: SplitStream<WebSocket>,
+    link: Link,
+    clock: Clock,
+    rate: RequestRate,
+    backlog: VecDeque<Message>,
+    backlog_bytes: usize,
+    unflushed: bool,
+    heard: Instant,
+}
+
+impl Conversation {
+    fn new(socket: WebSocket, link: Link, clock: Clock) -> Self {
+        let (sink, stream) = socket.split();
+        Self {
+            sink,
+            stream,
+            link,
+            clock,
+            rate: RequestRate::new(clock.now()),
+            backlog: VecDeque::new(),
+            backlog_bytes: 0,
+            unflushed: false,
+            heard: Instant::now(),
+        }
+    }
+
+    async fn run(mut self) {
+        let ending = self.talk().await;
+        if let Ending::Close(code, reason) = ending {
+            tracing::debug!(code, reason, "closing a WebSocket");
+            // Whoever does not take the close in time is gone as well.
+            let _ = timeout(CLOSE_WITHIN, self.close(code, reason)).await;
+        }
+    }
+
+    async fn talk(&mut self) -> Ending {
+        let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let is_waiting = !self.backlog.is_empty();
+            let (sink, unflushed) = (&mut self.sink, self.unflushed);
+            let step = tokio::select! {
+                biased;
+                written = poll_fn(|cx| if is_waiting { sink.poll_ready_unpin(cx) } else { sink.poll_flush_unpin(cx) }),
+                    if is_waiting || unflushed => match written {
+                        Ok(()) => self.write_next(),
+                        Err(_) => Err(Ending::Gone),
+                    },
+                frame = self.link.recv() => match frame {
+                    Some(frame) => self.queue(&frame),
+                    None => Err(close_of(self.link.end())),
+                },
+                message = self.stream.next() => match message {
+                    Some(Ok(message)) => self.take(message).await,
+                    Some(Err(error)) => Err(ending_of(&error)),
+                    None => Err(Ending::Gone),
+                },
+                _ = pings.tick() => self.check_silence(),
+            };
+            if let Err(ending) = step {
+                return ending;
+            }
+        }
+    }
+
+    /// Hands the oldest waiting message to the socket, which has room for it, or notes that
+    /// everything is flushed.
+    fn write_next(&mut self) -> Result<(), Ending> {
+        let Some(message) = self.backlog.pop_front() else {
+            self.unflushed = false;
+            return Ok(());
+        };
+        self.backlog_bytes = self.backlog_bytes.saturating_sub(size(&message));
+        self.unflushed = true;
+        self.sink.start_send_unpin(message).map_err(|_| Ending::Gone)
+    }
+
+    fn queue(&mut self, frame: &Frame) -> Result<(), Ending> {
+        let text = serde_json::to_string(frame).map_err(|error| {
+            tracing::error!(%error, "a frame could not be serialised");
+            Ending::Close(1011, "internal")
+        })?;
+        self.queue_message(Message::Text(text.into()))
+    }
+
+    fn queue_message(&mut self, message: Message) -> Result<(), Ending> {
+        self.backlog_bytes += size(&message);
+        self.backlog.push_back(message);
+        if self.backlog_bytes > MAX_BACKLOG_BYTES {
+            self.link.metrics().links_too_slow.inc();
+            return Err(close_of(LinkEnd::TooSlow));
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, message: Message) -> Result<(), Ending> {
+        self.heard = Instant::now();
+        match message {
+            Message::Text(text) => self.take_text(&text).await,
+            Message::Binary(_) => {
+                self.link.metrics().frame_refused(RefusedFrame::Binary);
+                Err(Ending::Close(1003, "text_only"))
+            }
+            // The library answers pings and closes by itself.
+            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Close(_) => Err(Ending::Gone),
+        }
+    }
+
+    async fn take_text(&mut self, text: &Utf8Bytes) -> Result<(), Ending> {
+        let is_allowed = self.rate.allow(self.clock.now());
+        let request = match read_request(text.as_str()) {
+            Ok(request) if is_allowed => request,
+            Ok(request) => {
+                self.link.metrics().frame_refused(RefusedFrame::Rate);
+                return self.queue(&too_many(&request));
+            }
+            Err(refusal) => {
+                self.link.metrics().frame_refused(RefusedFrame::Malformed);
+                return self.queue(&refusal);
+            }
+        };
+        self.link.send(request).await.map_err(|_| close_of(LinkEnd::Stopped))
+    }
+
+    fn check_silence(&mut self) -> Result<(), Ending> {
+        if self.heard.elapsed() >= SILENCE_LIMIT {
+            return Err(Ending::Gone);
+        }
+        self.queue_message(Message::Ping(axum::body::Bytes::new()))
+    }
+
+    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), axum::Error> {
+        while let Some(message) = self.backlog.pop_front() {
+            self.sink.feed(message).await?;
+        }
+        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
+        self.sink.send(Message::Close(Some(frame))).await?;
+        // Reading until the client's own close keeps the system from resetting the connection
+        // before the client has read the last frames.
+        while let Some(Ok(_)) = self.stream.next().await {}
+        Ok(())
+    }
+}
+
+fn size(message: &Message) -> usize {
+    // A frame's own cost, so that empty ones count as well.
+    const EACH: usize = 64;
+    EACH + match message {
+        Message::Text(text) => text.len(),
+        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
+        Message::Close(_) => 0,
+    }
+}
+
+/// The application's own codes are from 4000 on (RFC 6455 section 7.4.2).
+const fn close_of(end: LinkEnd) -> Ending {
+    match end {
+        LinkEnd::Closed(CloseReason::Left) => Ending::Close(1000, "left"),
+        LinkEnd::Closed(CloseReason::Removed) => Ending::Close(4001, "removed"),
+        LinkEnd::Closed(CloseReason::RoomEnded) => Ending::Close(4002, "room_ended"),
+        LinkEnd::Closed(CloseReason::Replaced) => Ending::Close(4003, "replaced"),
+        LinkEnd::Closed(CloseReason::SeatFreed) => Ending::Close(4004, "seat_freed"),
+        LinkEnd::TooSlow => Ending::Close(1008, "too_slow"),
+        LinkEnd::Stopped => Ending::Close(1001, "stopping"),
+    }
+}
+
+/// A client that breaks the WebSocket protocol is told how, where it may still be listening.
+fn ending_of(error: &axum::Error) -> Ending {
+    let text = error.to_string();
+    if text.contains("too long") || text.contains("too big") {
+        return Ending::Close(1009, "too_large");
+    }
+    if text.to_lowercase().contains("utf") {
+        return Ending::Close(1007, "no_utf8");
+    }
+    Ending::Gone
+}

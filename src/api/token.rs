@@ -1,0 +1,189 @@
+//! JSON Web Tokens (RFC 7519): one pinned algorithm, one key from the configuration.
+
+use std::fmt;
+
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
+use serde::{Deserialize, Serialize};
+
+use super::settings::TokenSettings;
+use crate::base::{Random, Time};
+use crate::message::{Claims, Role};
+
+/// A token with all its claims at their limits is a quarter of this.
+const MAX_TOKEN_BYTES: usize = 4_096;
+
+/// Bytes of a room's name.
+pub(super) const MAX_ROOM_BYTES: usize = 128;
+
+/// Bytes of a participant's name, which everybody is told.
+const MAX_NAME_BYTES: usize = 128;
+
+/// How long, in seconds, a development token lasts.
+const DEVELOPMENT_SECONDS: u64 = 3_600;
+
+/// Why a token lets nobody in. Its text never contains the token.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TokenRefusal {
+    /// There is none, or more than one token can be long.
+    #[error("a token is needed: /v1/ws?token=...")]
+    Missing,
+    /// Signature, algorithm, audience, or a claim that is missing or of the wrong type.
+    #[error("the token is not valid: {0}")]
+    Invalid(String),
+    /// Its time is over.
+    #[error("the token has expired; get a new one")]
+    Expired,
+    /// Its time has not come.
+    #[error("the token is not valid yet; is the clock of its signer right?")]
+    NotYet,
+    /// It would be valid for too long.
+    #[error("the token expires more than {0} s from now; shorten it or raise `max_lifetime_seconds`")]
+    TooLong(u32),
+    /// A name that nobody could show or that is too long.
+    #[error("the claim `{0}` has to have 1 to 128 bytes, without control characters")]
+    BadName(&'static str),
+}
+
+/// What a token carries.
+#[derive(Serialize, Deserialize)]
+struct Wire {
+    room: String,
+    name: String,
+    role: Role,
+    exp: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    aud: Option<String>,
+}
+
+/// Checks tokens and, on a developer's machine, makes them.
+#[derive(Clone)]
+pub struct TokenDoor {
+    decoding: DecodingKey,
+    validation: Validation,
+    max_lifetime_seconds: u32,
+    leeway_seconds: u8,
+    audience: Option<String>,
+    development: Option<EncodingKey>,
+}
+
+impl fmt::Debug for TokenDoor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenDoor").field("development", &self.development.is_some()).finish_non_exhaustive()
+    }
+}
+
+impl TokenDoor {
+    /// With the configured key, or with a random one and development tokens where none is set.
+    #[must_use]
+    pub fn new(settings: &TokenSettings, random: &mut Random) -> Self {
+        let mut random_key = [0; 32];
+        random.fill(&mut random_key);
+        let is_development = settings.secret.is_empty();
+        let key: &[u8] = if is_development { &random_key } else { settings.secret.reveal().as_bytes() };
+        let audience = Some(settings.audience.clone()).filter(|audience| !audience.is_empty());
+        Self {
+            decoding: DecodingKey::from_secret(key),
+            validation: validation(audience.as_deref()),
+            max_lifetime_seconds: settings.max_lifetime_seconds,
+            leeway_seconds: settings.leeway_seconds,
+            audience,
+            development: is_development.then(|| EncodingKey::from_secret(key)),
+        }
+    }
+
+    /// What a token says, if it lets its bearer in at `now` (seconds since the Unix epoch).
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn check(&self, token: &str, now: u64) -> Result<Claims, TokenRefusal> {
+        if token.is_empty() || token.len() > MAX_TOKEN_BYTES {
+            return Err(TokenRefusal::Missing);
+        }
+        let wire = decode::<Wire>(token, &self.decoding, &self.validation)
+            .map_err(|error| TokenRefusal::Invalid(error.to_string()))?
+            .claims;
+        self.check_time(&wire, now)?;
+        check_text("room", &wire.room, MAX_ROOM_BYTES)?;
+        check_text("name", &wire.name, MAX_NAME_BYTES)?;
+        Ok(Claims {
+            room: wire.room,
+            name: wire.name,
+            role: wire.role,
+            expires_at: Time::from_unix_seconds(wire.exp),
+        })
+    }
+
+    fn check_time(&self, wire: &Wire, now: u64) -> Result<(), TokenRefusal> {
+        let leeway = u64::from(self.leeway_seconds);
+        if now >= wire.exp.saturating_add(leeway) {
+            return Err(TokenRefusal::Expired);
+        }
+        if wire.nbf.is_some_and(|from| from > now.saturating_add(leeway)) {
+            return Err(TokenRefusal::NotYet);
+        }
+        let latest = now.saturating_add(u64::from(self.max_lifetime_seconds)).saturating_add(leeway);
+        if wire.exp > latest {
+            return Err(TokenRefusal::TooLong(self.max_lifetime_seconds));
+        }
+        Ok(())
+    }
+
+    /// Whether this server hands tokens to whoever asks on this machine.
+    #[must_use]
+    pub const fn is_development(&self) -> bool {
+        self.development.is_some()
+    }
+
+    /// A development token, or `None` where a secret is configured.
+    ///
+    /// # Errors
+    /// When a claim is not allowed.
+    pub fn development_token(
+        &self,
+        room: &str,
+        name: &str,
+        role: Role,
+        now: u64,
+    ) -> Option<Result<String, TokenRefusal>> {
+        let key = self.development.as_ref()?;
+        let lifetime = DEVELOPMENT_SECONDS.min(u64::from(self.max_lifetime_seconds));
+        let wire = Wire {
+            room: room.to_owned(),
+            name: name.to_owned(),
+            role,
+            exp: now.saturating_add(lifetime),
+            nbf: None,
+            aud: self.audience.clone(),
+        };
+        let checked =
+            check_text("room", room, MAX_ROOM_BYTES).and_then(|()| check_text("name", name, MAX_NAME_BYTES));
+        Some(checked.and_then(|()| {
+            encode(&Header::new(Algorithm::HS256), &wire, key)
+                .map_err(|error| TokenRefusal::Invalid(error.to_string()))
+        }))
+    }
+}
+
+/// Times are checked by [`TokenDoor::check_time`], against a time that is handed in.
+fn validation(audience: Option<&str>) -> Validation {
+    let mut validation = Validation::new(Algorithm::HS256);
+    validation.validate_exp = false;
+    validation.validate_nbf = false;
+    validation.set_required_spec_claims(&["exp"]);
+    if let Some(audience) = audience {
+        validation.set_required_spec_claims(&["exp", "aud"]);
+        validation.set_audience(&[audience]);
+    }
+    validation
+}
+
+/// Whether a text can be shown to people and kept as a name.
+pub(super) fn check_text(claim: &'static str, text: &str, most: usize) -> Result<(), TokenRefusal> {
+    let is_shown = !text.trim().is_empty() && !text.chars().any(char::is_control);
+    if is_shown && text.len() <= most { Ok(()) } else { Err(TokenRefusal::BadName(claim)) }
+}
+
+#[cfg(test)]
+mod tests;
