@@ -51,7 +51,6 @@ pub(super) struct Doors {
 }
 
 /// The public doors: page, WebSocket, rooms, tokens for developers, health.
-#[must_use]
 pub fn public_router(doorway: Doorway, settings: DoorSettings) -> Router {
     let mut router = Router::new()
         .route("/", get(embedded_page::index))
@@ -70,7 +69,6 @@ pub fn public_router(doorway: Doorway, settings: DoorSettings) -> Router {
 }
 
 /// The doors of the metrics' own address.
-#[must_use]
 pub fn metrics_router(doorway: Doorway) -> Router {
     let router = Router::new().route("/metrics", get(metrics));
     with_health(router).fallback(not_found).layer(from_fn(secure)).with_state(doorway)

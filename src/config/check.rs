@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::parse::Config;
+use crate::control::settings::ControlSettings;
 
 /// A setting that cannot be had.
 #[derive(Debug, PartialEq, Eq)]
@@ -28,9 +29,20 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     config.admin.check().map_err(in_section("admin"))?;
     config.node.check().map_err(in_section("node"))?;
     config.log.check().map_err(in_section("log"))?;
+    check_rooms(config)?;
     check_media(config)?;
     check_exposure(config)?;
     check_ports(config)
+}
+
+fn check_rooms(config: &Config) -> Result<(), Fault> {
+    let rooms = &config.rooms;
+    ControlSettings::check_room(rooms).map_err(|message| {
+        // The text names the field; the place is the field's where it can be told.
+        let key =
+            if message.contains("max_participants") { "max_participants" } else { "max_active_talkers" };
+        Fault { section: "rooms", key, message }
+    })
 }
 
 /// Longer than a round trip to anywhere is silence for nothing.

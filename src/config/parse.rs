@@ -8,6 +8,7 @@ use super::check::check;
 use super::error::ConfigError;
 use super::hint::did_you_mean;
 use crate::api::settings::{AdminSettings, HttpSettings, TokenSettings};
+use crate::control::settings::{BreakoutSettings, ControlSettings, RoomSettings};
 use crate::media::settings::MediaSettings;
 use crate::node::settings::{ListenSettings, NodeSettings};
 use crate::telemetry::settings::LogSettings;
@@ -24,7 +25,11 @@ pub struct Config {
     pub tokens: TokenSettings,
     /// The operator's own requests.
     pub admin: AdminSettings,
-    /// Threads, sockets, stopping.
+    /// What a room is like that nobody described.
+    pub rooms: RoomSettings,
+    /// How breakout rooms work.
+    pub breakout: BreakoutSettings,
+    /// Threads, sockets, limits, stopping.
     pub node: NodeSettings,
     /// What media workers do.
     pub media: MediaSettings,
@@ -59,6 +64,12 @@ impl Config {
     /// The first value that cannot be had.
     pub fn check(&self) -> Result<(), ConfigError> {
         check(self).map_err(|fault| ConfigError::anywhere(fault.to_string()))
+    }
+
+    /// What the control plane is told.
+    #[must_use]
+    pub fn control(&self) -> ControlSettings {
+        ControlSettings { room: self.rooms.clone(), breakout: self.breakout, max_rooms: self.node.max_rooms }
     }
 
     /// Every setting with its default; secrets are shown empty.

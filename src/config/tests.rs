@@ -79,6 +79,8 @@ fn values_that_cannot_be_had_are_placed() {
         ("[listen]\nhttp = []\n", 2, "at least one address"),
         ("[listen]\nadvertised = [\"0.0.0.0\"]\n", 2, "no address"),
         ("[listen]\nmedia_port = 65535\n\n[node]\nworkers = 2\n", 2, "65535"),
+        ("[rooms]\nmode = \"group\"\nmax_active_talkers = 17\n", 3, "1 to 16"),
+        ("[rooms]\nmax_participants = 0\n", 2, "`max_participants`"),
         ("[media]\nin_flight_ms = 501\n", 2, "above 500"),
         ("[log]\nfilter = \"\"\n", 2, "empty"),
     ] {

@@ -78,7 +78,7 @@ fn check_list(key: &'static str, list: &[IpAddr], least: usize) -> Result<(), Fa
     }
 }
 
-/// Threads, sockets, stopping.
+/// Threads, sockets, limits, stopping.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeSettings {
@@ -86,13 +86,15 @@ pub struct NodeSettings {
     pub workers: u16,
     /// Bytes asked of the system for each media socket's buffer, each way.
     pub socket_buffer_bytes: u32,
+    /// Parent rooms at once; a join that would make one more is refused.
+    pub max_rooms: usize,
     /// Seconds that a stop may take before what is left is cut off.
     pub stop_seconds: u16,
 }
 
 impl Default for NodeSettings {
     fn default() -> Self {
-        Self { workers: 1, socket_buffer_bytes: 4_194_304, stop_seconds: 5 }
+        Self { workers: 1, socket_buffer_bytes: 4_194_304, max_rooms: 10_000, stop_seconds: 5 }
     }
 }
 
@@ -108,6 +110,9 @@ impl NodeSettings {
         if !(65_536..=1_073_741_824).contains(&self.socket_buffer_bytes) {
             let message = format!("{} is not within 65536 to 1073741824", self.socket_buffer_bytes);
             return Err(("socket_buffer_bytes", message));
+        }
+        if self.max_rooms == 0 {
+            return Err(("max_rooms", "0 would let nobody in".to_owned()));
         }
         if self.stop_seconds > 300 {
             return Err(("stop_seconds", format!("{} is above 300", self.stop_seconds)));
