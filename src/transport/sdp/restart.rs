@@ -10,12 +10,13 @@ use crate::transport::{CodecLine, ExtensionIds, Negotiated};
 
 /// Checks that `offer` differs from what was negotiated in its ICE credentials only. Afterwards
 /// [`super::write_answer`] answers it with the old [`Negotiated`], and [`Offer::ice`] has the new
-/// credentials.
+/// credentials. A client may list fewer codecs than before, as some do once they know the answer;
+/// what flows goes on as it is.
 ///
 /// # Errors
 ///
 /// Refuses an offer with the old credentials, another certificate, or m-lines that were added,
-/// lost, turned, or given other codecs or header extension ids. The reason names the m-line.
+/// lost, turned, or given other payload types or header extension ids. The reason names the m-line.
 pub fn check_restart(offer: &Offer, negotiated: &Negotiated) -> Result<(), SdpRefusal> {
     let peer = offer.peer()?;
     check_bundle(offer)?;
@@ -68,9 +69,15 @@ fn check_line(
     codecs: &[CodecLine],
     extensions: &ExtensionIds,
 ) -> Result<(), SdpRefusal> {
-    let offered = |codec: &CodecLine| line.codecs.iter().any(|other| other.line == *codec);
-    if !codecs.iter().all(offered) {
-        return Err(changed(&line.tag(), "a codec in use is missing or has another payload type"));
+    let numbers = |codec: &CodecLine| [Some(codec.payload_type), codec.rtx_payload_type];
+    for offered in line.codecs.iter().map(|codec| &codec.line).filter(|offered| !codecs.contains(offered)) {
+        let taken: Vec<u8> = codecs.iter().flat_map(numbers).flatten().collect();
+        if let Some(number) = numbers(offered).into_iter().flatten().find(|number| taken.contains(number)) {
+            return Err(changed(&line.tag(), &format!("payload type {number} now means another codec")));
+        }
+    }
+    if !line.codecs.iter().any(|offered| codecs.contains(&offered.line)) {
+        return Err(changed(&line.tag(), "none of its codecs is offered any more"));
     }
     if line.usable().ids(&line.extensions, client_sends) != *extensions {
         return Err(changed(&line.tag(), "its header extensions have other ids"));
