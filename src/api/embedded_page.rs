@@ -25,10 +25,44 @@ macro_rules! page_files {
 }
 
 const HTML: &str = "text/html; charset=utf-8";
+const CSS: &str = "text/css; charset=utf-8";
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const SVG: &str = "image/svg+xml";
 
 /// Everything that `/page/` serves; a test holds it to the folder.
 const FILES: &[PageFile] = page_files! {
+    "anteroom.js": SCRIPT,
+    "avatar.js": SCRIPT,
+    "board.js": SCRIPT,
+    "capture.js": SCRIPT,
+    "connection.js": SCRIPT,
+    "create.js": SCRIPT,
+    "dock.js": SCRIPT,
+    "dom.js": SCRIPT,
+    "entry.js": SCRIPT,
+    "event-log.js": SCRIPT,
+    "fold.js": SCRIPT,
+    "icon.svg": SVG,
+    "icons.svg": SVG,
     "index.html": HTML,
+    "invitations.js": SCRIPT,
+    "invite.js": SCRIPT,
+    "main.js": SCRIPT,
+    "meeting.js": SCRIPT,
+    "notices.js": SCRIPT,
+    "page.js": SCRIPT,
+    "parts.css": CSS,
+    "people.js": SCRIPT,
+    "publishing.js": SCRIPT,
+    "rooms.js": SCRIPT,
+    "sentences.js": SCRIPT,
+    "signalling.js": SCRIPT,
+    "sound.js": SCRIPT,
+    "stage.js": SCRIPT,
+    "store.js": SCRIPT,
+    "style.css": CSS,
+    "tabs.js": SCRIPT,
+    "top.js": SCRIPT,
 };
 
 /// `/`.
