@@ -1,5 +1,6 @@
 //! One participant's connection: ICE-lite, DTLS, SRTP/SRTCP, SDP.
 
+pub mod dtls;
 pub mod ice;
 mod negotiated;
 mod path;

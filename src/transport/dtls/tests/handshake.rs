@@ -1,0 +1,196 @@
+//! Handshakes between honest ends.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::super::record::{HANDSHAKE, records};
+use super::*;
+
+#[test]
+fn the_server_prefers_gcm_to_what_the_client_lists_first() {
+    let mut pair = Pair::new(&BROWSER);
+    pair.run();
+    pair.assert_up(SrtpProfile::AeadAes128Gcm);
+}
+
+#[test]
+fn a_client_that_has_only_cm_gets_cm() {
+    let mut pair = Pair::new(&OLD_TOOL);
+    pair.run();
+    pair.assert_up(SrtpProfile::AesCm128HmacSha1_80);
+}
+
+#[test]
+fn a_client_without_srtp_is_refused_with_the_reason() {
+    let mut pair = Pair::new(&[]);
+    pair.run();
+    assert_eq!(pair.server_end.as_deref(), Some("NoSrtpProfile"));
+    assert!(pair.server_keys.is_none() && pair.client_keys.is_none());
+}
+
+#[test]
+fn a_client_with_another_certificate_gets_no_keys() {
+    let [client, server, stranger] = [(); 3].map(|()| DtlsIdentity::generate().unwrap());
+    let expected = [client.fingerprint().clone()];
+    let mut pair = Pair::of(&stranger, &server, &expected, &[server.fingerprint().clone()], &BROWSER);
+    pair.run();
+    assert_eq!(pair.server_end.as_deref(), Some("Fingerprint"));
+    assert!(pair.server_keys.is_none() && pair.client_keys.is_none());
+}
+
+#[test]
+fn a_server_with_another_certificate_gets_no_keys() {
+    let [client, server, stranger] = [(); 3].map(|()| DtlsIdentity::generate().unwrap());
+    let expected = [server.fingerprint().clone()];
+    let mut pair = Pair::of(&client, &stranger, &[client.fingerprint().clone()], &expected, &BROWSER);
+    pair.run();
+    assert_eq!(pair.client_end.as_deref(), Some("Fingerprint"));
+    assert!(pair.server_keys.is_none() && pair.client_keys.is_none());
+}
+
+#[test]
+fn one_of_several_fingerprints_is_enough() {
+    let [client, server, other] = [(); 3].map(|()| DtlsIdentity::generate().unwrap());
+    let expected = [other.fingerprint().clone(), client.fingerprint().clone()];
+    let mut pair = Pair::of(&client, &server, &expected, &[server.fingerprint().clone()], &BROWSER);
+    pair.run();
+    pair.assert_up(SrtpProfile::AeadAes128Gcm);
+}
+
+/// Cuts the one handshake message of a datagram into records of `cut` bytes, one per datagram.
+fn fragmented(datagram: &[u8], cut: usize) -> Vec<Vec<u8>> {
+    let header: &[u8] = &datagram[..13];
+    let (message_header, body) = datagram[13..].split_at(12);
+    let mut pieces = Vec::new();
+    for (number, piece) in body.chunks(cut).enumerate() {
+        let mut record = header[..11].to_vec();
+        // Record numbers of their own: 20 for the first piece of message 0, 40 for that of message 1.
+        record[10] = 20 * (1 + message_header[5]) + u8::try_from(number).unwrap();
+        record.extend(u16::try_from(12 + piece.len()).unwrap().to_be_bytes());
+        record.extend(&message_header[..6]);
+        record.extend(&u32::try_from(number * cut).unwrap().to_be_bytes()[1..]);
+        record.extend(&u32::try_from(piece.len()).unwrap().to_be_bytes()[1..]);
+        record.extend(piece);
+        pieces.push(record);
+    }
+    pieces
+}
+
+fn is_client_hello(datagram: &[u8]) -> bool {
+    records(datagram).next().is_some_and(|one| one.content_type == HANDSHAKE && one.body[0] == 1)
+}
+
+#[test]
+fn a_client_hello_in_pieces_of_any_order_is_read() {
+    for (cut, reverse) in [(100, false), (100, true), (40, false), (40, true), (1, false)] {
+        let mut pair = Pair::new(&BROWSER);
+        let mut pieces_seen = 0;
+        pair.run_over(|from, datagram| {
+            // Pieces of one byte are more than anybody needs: those are not put together.
+            if from != End::Client || !is_client_hello(&datagram) || (cut == 1 && pieces_seen > 200) {
+                return vec![datagram];
+            }
+            let mut pieces = fragmented(&datagram, cut);
+            pieces_seen += pieces.len();
+            if reverse {
+                pieces.reverse();
+            }
+            // Twice, as if repeated.
+            [pieces.clone(), pieces].concat()
+        });
+        assert!(pieces_seen > 2, "the hello was not cut");
+        pair.assert_up(SrtpProfile::AeadAes128Gcm);
+    }
+}
+
+#[test]
+fn any_one_lost_datagram_delays_and_does_not_prevent() {
+    let mut whole = Pair::new(&BROWSER);
+    whole.run();
+    for lost in 0..whole.sent {
+        let mut pair = Pair::new(&BROWSER);
+        let mut count = 0;
+        let began = pair.now;
+        pair.run_over(|_, datagram| {
+            count += 1;
+            if count == lost + 1 { vec![] } else { vec![datagram] }
+        });
+        pair.assert_up(SrtpProfile::AeadAes128Gcm);
+        assert!(pair.now.since(began) < Duration::from_secs(2), "{lost}: {:?}", pair.now.since(began));
+    }
+}
+
+#[test]
+fn a_lossy_wire_still_gets_there() {
+    let mut random = crate::base::Random::from_number(5);
+    for round in 0..20 {
+        let mut pair = Pair::new(&BROWSER);
+        pair.run_over(|_, datagram| match random.below(10) {
+            0 | 1 => vec![],
+            2 => vec![datagram.clone(), datagram],
+            _ => vec![datagram],
+        });
+        assert!(pair.client_keys.is_some() && pair.server_keys.is_some(), "round {round}");
+    }
+}
+
+#[test]
+fn a_peer_that_falls_silent_is_given_up_after_10_seconds() {
+    let mut pair = Pair::new(&BROWSER);
+    let began = pair.now;
+    let mut answers = 0;
+    pair.run_over(|from, datagram| {
+        if from == End::Server {
+            answers += 1;
+        }
+        // Only the first hello arrives.
+        if from == End::Client && answers == 0 { vec![datagram] } else { vec![] }
+    });
+    assert_eq!(pair.server_end.as_deref(), Some("Timeout"));
+    assert_eq!(pair.client_end.as_deref(), Some("Timeout"));
+    assert!(pair.now.since(began) <= Duration::from_millis(10_001));
+    assert!(answers < 20, "{answers} datagrams for one");
+    assert_eq!(pair.server.poll_timeout(), None);
+}
+
+#[test]
+fn either_end_can_close() {
+    for closer in [End::Client, End::Server] {
+        let mut pair = Pair::new(&BROWSER);
+        pair.run();
+        match closer {
+            End::Client => pair.client.close(pair.now),
+            End::Server => pair.server.close(pair.now),
+        }
+        pair.deliver(&mut |_, datagram| vec![datagram]);
+        let other = if closer == End::Client { &pair.server_end } else { &pair.client_end };
+        assert_eq!(other.as_deref(), Some("Closed"), "{closer:?} closed");
+        assert_eq!((pair.client.poll_timeout(), pair.server.poll_timeout()), (None, None));
+    }
+}
+
+#[test]
+fn no_record_number_comes_twice_under_one_key() {
+    let mut seen = BTreeSet::new();
+    let mut pair = Pair::new(&BROWSER);
+    let mut dropped = 0;
+    let mut finished = 0;
+    // The last flight of the server is lost again and again, so that both renew theirs.
+    pair.run_over(|from, datagram| {
+        for record in records(&datagram).filter(|one| one.epoch == 1) {
+            let number = (from == End::Client, record.whole[3..11].to_vec());
+            finished += 1;
+            // A repeated record is the same record, byte for byte.
+            seen.insert((number, record.whole.to_vec()));
+        }
+        if from == End::Server && dropped < 2 && records(&datagram).any(|one| one.epoch == 1) {
+            dropped += 1;
+            return vec![];
+        }
+        vec![datagram]
+    });
+    pair.assert_up(SrtpProfile::AeadAes128Gcm);
+    let numbers: BTreeSet<_> = seen.iter().map(|(number, _)| number).collect();
+    assert!(finished > 3, "nothing was renewed");
+    assert_eq!(numbers.len(), seen.len(), "one number, two records");
+}

@@ -1,0 +1,136 @@
+//! Records from somebody who has no keys, or from a peer that misuses them.
+
+use super::super::record_gate::RecordGate;
+use super::*;
+use crate::base::Random;
+
+fn record(content_type: u8, epoch: u8, number: u8, body: &[u8]) -> Vec<u8> {
+    let len = u16::try_from(body.len()).unwrap().to_be_bytes();
+    let header = [content_type, 0xfe, 0xfd, 0, epoch, 0, 0, 0, 0, 0, number, len[0], len[1]];
+    [&header[..], body].concat()
+}
+
+/// A handshake fragment: type, message length, message number, offset, bytes.
+fn fragment(kind: u8, length: u16, sequence: u8, offset: u16, body: &[u8]) -> Vec<u8> {
+    let ([l1, l2], [o1, o2]) = (length.to_be_bytes(), offset.to_be_bytes());
+    let [f1, f2] = u16::try_from(body.len()).unwrap().to_be_bytes();
+    [&[kind, 0, l1, l2, 0, sequence, 0, o1, o2, 0, f1, f2][..], body].concat()
+}
+
+#[test]
+fn nothing_unauthenticated_touches_an_established_session() {
+    for victim in [End::Client, End::Server] {
+        let mut pair = Pair::new(&BROWSER);
+        pair.run();
+        let mut random = Random::from_number(9);
+        for round in 0..2_000_u16 {
+            let number = random.next_u32().to_be_bytes()[0];
+            let mut body = vec![0; usize::from(round % 300)];
+            random.fill(&mut body);
+            let kind = u8::try_from(19 + round % 6).unwrap();
+            let datagram = match round % 5 {
+                0 => record(21, 0, number, &[2, 40]),
+                1 => record(23, 0, number, b"plaintext"),
+                2 => record(22, 0, number, &fragment(1, 300, number % 20, 0, &body)),
+                _ => record(kind, u8::try_from(round % 3).unwrap(), number, &body),
+            };
+            match victim {
+                End::Client => pair.client.handle_datagram(pair.now, &datagram),
+                End::Server => pair.server.handle_datagram(pair.now, &datagram),
+            }
+        }
+        assert!(pair.client.poll_transmit().is_none() && pair.server.poll_transmit().is_none());
+        pair.take_events();
+        assert_eq!((&pair.client_end, &pair.server_end), (&None, &None));
+    }
+}
+
+#[test]
+fn a_plaintext_alert_does_not_stop_a_handshake() {
+    let mut pair = Pair::new(&BROWSER);
+    pair.run_over(|_, datagram| vec![record(21, 0, 200, &[2, 40]), datagram]);
+    pair.assert_up(SrtpProfile::AeadAes128Gcm);
+}
+
+#[test]
+fn junk_before_the_hello_does_not_keep_it_out() {
+    let mut pair = Pair::new(&BROWSER);
+    for n in 0..100 {
+        let part = fragment(1, 15_000, 0, 200 * n, &[0; 90]);
+        pair.server.handle_datagram(pair.now, &record(22, 0, 1, &part));
+        pair.server.handle_datagram(pair.now, &record(22, 0, 1, &fragment(1, 50, 0, 0, &[0; 50])));
+        pair.server.handle_datagram(pair.now, b"no record at all");
+    }
+    pair.run();
+    pair.assert_up(SrtpProfile::AeadAes128Gcm);
+}
+
+#[test]
+fn a_handshake_has_a_budget() {
+    let mut gate = RecordGate::new();
+    let early = record(22, 1, 7, &[0; 1000]);
+    let passed: usize = (0..10_000).map(|_| gate.during_handshake(&early).len()).sum();
+    assert!((60_000..=65_536).contains(&passed), "{passed} bytes");
+
+    // Fragments are joined by recursion, one level each.
+    let mut gate = RecordGate::new();
+    let passed = (0..10_000_u16)
+        .filter(|n| !gate.during_handshake(&record(22, 0, 7, &fragment(11, 16_000, 2, *n, &[0]))).is_empty())
+        .count();
+    assert_eq!(passed, 256);
+
+    let mut gate = RecordGate::new();
+    let passed = (0..10_000).filter(|_| !gate.after_handshake(&early).is_empty()).count();
+    assert_eq!(passed, 64);
+}
+
+#[test]
+fn what_no_handshake_needs_does_not_pass() {
+    let passes = |datagram: &[u8]| !RecordGate::new().during_handshake(datagram).is_empty();
+    assert!(passes(&record(22, 0, 1, &fragment(14, 0, 5, 0, &[]))), "an empty message");
+    assert!(passes(&record(22, 0, 1, &fragment(11, 20, 1, 0, &[0; 10]))), "a part");
+    assert!(passes(&record(20, 0, 1, &[1])), "change of keys");
+    assert!(!passes(&record(20, 0, 1, &[2])));
+    assert!(!passes(&record(22, 2, 1, &[0; 40])), "an epoch that never comes");
+    assert!(!passes(&record(23, 1, 1, &[0; 40])), "application data");
+    assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 1, 15, &[0; 10]))), "beyond its end");
+    assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 1, 5, &[]))), "a part of nothing");
+    assert!(!passes(&record(22, 0, 1, &fragment(11, 20_000, 1, 0, &[0; 10]))), "too long");
+    assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 16, 0, &[0; 10]))), "too many messages");
+    let part_first = [fragment(11, 20, 1, 0, &[0; 10]), fragment(14, 0, 2, 0, &[])].concat();
+    assert!(!passes(&record(22, 0, 1, &part_first)), "a part before another message");
+}
+
+/// Whatever is done to the datagrams of a handshake: no panic, and keys only where both ends agree.
+#[test]
+fn changed_handshakes_end_in_agreement_or_not_at_all() {
+    let mut random = Random::from_number(11);
+    let (client, server) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+    let (of_client, of_server) = ([client.fingerprint().clone()], [server.fingerprint().clone()]);
+    for round in 0..300 {
+        let mut pair = Pair::of(&client, &server, &of_client, &of_server, &BROWSER);
+        pair.run_over(|_, mut datagram| {
+            if random.below(3) == 0 {
+                change(&mut random, &mut datagram);
+            }
+            vec![datagram]
+        });
+        if let (Some(client), Some(server)) = (&pair.client_keys, &pair.server_keys) {
+            assert_eq!(client.profile, server.profile, "round {round}");
+            pair.assert_up(client.profile);
+        }
+    }
+}
+
+fn change(random: &mut Random, datagram: &mut Vec<u8>) {
+    let at = usize::try_from(random.below(datagram.len() as u64)).unwrap();
+    match random.below(4) {
+        0 => datagram[at] ^= 1 << random.below(8),
+        1 => datagram[at] = random.next_u32().to_be_bytes()[0],
+        2 => datagram.truncate(at),
+        _ => {
+            let tail = datagram[at..].to_vec();
+            datagram.extend(tail);
+        }
+    }
+}
