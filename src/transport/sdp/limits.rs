@@ -16,7 +16,7 @@ pub const MAX_MEDIA_LINES: usize = 32;
 pub(super) fn check(text: &str) -> Result<(), SdpRefusal> {
     if text.len() > MAX_OFFER_BYTES {
         return Err(refusal(format!(
-            "The offer has {} bytes; the limit is {MAX_OFFER_BYTES}. Offer fewer m-lines or codecs.",
+            "The SDP has {} bytes; the limit is {MAX_OFFER_BYTES}. Offer fewer m-lines or codecs.",
             text.len()
         )));
     }
@@ -26,13 +26,13 @@ pub(super) fn check(text: &str) -> Result<(), SdpRefusal> {
         let line = line.strip_suffix('\r').unwrap_or(line);
         if line.len() > MAX_LINE_BYTES {
             return Err(refusal(format!(
-                "Line {lines} of the offer has {} bytes; the limit is {MAX_LINE_BYTES}.",
+                "Line {lines} of the SDP has {} bytes; the limit is {MAX_LINE_BYTES}.",
                 line.len()
             )));
         }
         if line.bytes().any(|byte| byte < b' ' && byte != b'\t' || byte == 0x7f) {
             return Err(refusal(format!(
-                "Line {lines} of the offer has a control character in it. End lines with CRLF."
+                "Line {lines} of the SDP has a control character in it. End lines with CRLF."
             )));
         }
         if line.starts_with("m=") {
@@ -40,11 +40,11 @@ pub(super) fn check(text: &str) -> Result<(), SdpRefusal> {
         }
     }
     if lines > MAX_LINES {
-        return Err(refusal(format!("The offer has {lines} lines; the limit is {MAX_LINES}.")));
+        return Err(refusal(format!("The SDP has {lines} lines; the limit is {MAX_LINES}.")));
     }
     if media > MAX_MEDIA_LINES {
         return Err(refusal(format!(
-            "The offer has {media} m-lines; the limit is {MAX_MEDIA_LINES}. Offer fewer slots."
+            "The SDP has {media} m-lines; the limit is {MAX_MEDIA_LINES}. Offer fewer slots."
         )));
     }
     Ok(())

@@ -5,11 +5,15 @@
 //! - [`write_answer`] says so in SDP.
 //! - [`check_restart`] admits a later offer that renews ICE and changes nothing else.
 //!
+//! [`OfferBuilder`] and [`ServerAnswer`] are the other end of the same exchange, for a synthetic
+//! participant.
+//!
 //! Nothing is ever renegotiated: every receive m-line has an SSRC for ever, and who is heard on it
 //! changes without SDP. The client's candidates are not read at all: a lite agent sends no checks,
 //! so it needs no address of the client, and never resolves a `.local` name.
 
 mod answer;
+mod client_offer;
 mod extensions;
 mod formats;
 mod limits;
@@ -18,13 +22,16 @@ mod negotiate;
 mod offer;
 mod restart;
 mod security;
+mod server_answer;
 mod sources;
 
 pub use answer::{LocalDescription, write_answer};
+pub use client_offer::{Numbering, OfferBuilder, OfferedSend};
 pub use limits::{MAX_LINE_BYTES, MAX_LINES, MAX_MEDIA_LINES, MAX_OFFER_BYTES};
 pub use negotiate::negotiate;
 pub use offer::Offer;
 pub use restart::check_restart;
+pub use server_answer::{AnswerError, AnsweredSend, ServerAnswer};
 
 use crate::message::SdpRefusal;
 

@@ -64,15 +64,26 @@ impl Security {
         }
     }
 
-    /// What holds for an m-line: its own word first, then the session's.
+    /// What an offer says for an m-line: its own word first, then the session's.
     pub(super) fn resolve(&self, session: &Self) -> Result<Peer, SdpRefusal> {
+        let peer = self.peer(session)?;
+        check_setup(self.setup.or(session.setup))?;
+        Ok(peer)
+    }
+
+    /// Whether the other end waits for us to open DTLS.
+    pub(super) fn is_passive(&self, session: &Self) -> bool {
+        self.setup.or(session.setup) == Some(Setup::Passive)
+    }
+
+    /// Credentials and fingerprints, whoever opens DTLS.
+    pub(super) fn peer(&self, session: &Self) -> Result<Peer, SdpRefusal> {
         // Both come from one level: a fragment of one level with a password of the other would
         // belong to no agent.
         let own = self.ufrag.is_some() || self.pwd.is_some();
         let level = if own { self } else { session };
         let ufrag = ice_text(level.ufrag.as_deref(), "ice-ufrag", 4)?;
         let pwd = ice_text(level.pwd.as_deref(), "ice-pwd", 22)?;
-        check_setup(self.setup.or(session.setup))?;
         let fingerprints = if self.has_fingerprint() { self } else { session }.usable_fingerprints()?;
         Ok(Peer { ufrag, pwd, fingerprints })
     }
@@ -92,10 +103,10 @@ impl Security {
             return Ok(self.fingerprints.clone());
         }
         Err(refusal(if self.weak_fingerprint {
-            "The offer's certificate fingerprint uses a hash function that is not accepted. Use sha-256, \
+            "The certificate fingerprint uses a hash function that is not accepted. Use sha-256, \
              sha-384 or sha-512."
         } else {
-            "The offer has no a=fingerprint: media is carried over DTLS-SRTP only."
+            "There is no a=fingerprint: media is carried over DTLS-SRTP only."
         }))
     }
 }
