@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use anteroom::base::Random;
-use anteroom::transport::sdp::{Offer, negotiate};
+use anteroom::transport::sdp::{Offer, check_restart, negotiate};
 use anteroom::transport::{Codec, CodecLine, ExtensionIds, Negotiated};
 
 use crate::{Expected, expected, names, offer_text};
@@ -86,4 +86,15 @@ fn each_offer_of_the_corpus_comes_to_what_is_expected() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_browser_that_restarts_ice_offers_the_same_connection() {
+    let offer = |name: &str| Offer::parse(&offer_text(name)).unwrap();
+    let (before, after) = (offer("chromium_before_restart"), offer("chromium_restart"));
+    let tracks = expected("chromium_before_restart").tracks;
+    let negotiated = negotiate(&before, tracks.as_ref(), &mut Random::from_number(1)).unwrap();
+    assert_eq!(check_restart(&after, &negotiated), Ok(()));
+    assert!(check_restart(&before, &negotiated).is_err());
+    assert!(check_restart(&offer("chromium_meeting"), &negotiated).is_err(), "another connection");
 }
