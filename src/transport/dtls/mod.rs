@@ -11,7 +11,7 @@ mod record;
 mod record_gate;
 mod rtc_dtls;
 #[cfg(test)]
-mod tests;
+pub(in crate::transport) mod tests;
 
 pub use identity::DtlsIdentity;
 pub use rtc_dtls::RtcDtls;

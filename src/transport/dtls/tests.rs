@@ -2,7 +2,7 @@
 
 mod handshake;
 mod hostile;
-mod pair;
+pub(in crate::transport) mod pair;
 
 use super::*;
 use crate::message::SrtpProfile;

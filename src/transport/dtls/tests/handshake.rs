@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::record::{HANDSHAKE, records};
+use super::super::record::records;
+use super::pair::{fragmented, is_client_hello};
 use super::*;
 
 #[test]
@@ -55,29 +56,6 @@ fn one_of_several_fingerprints_is_enough() {
     let mut pair = Pair::of(&client, &server, &expected, &[server.fingerprint().clone()], &BROWSER);
     pair.run();
     pair.assert_up(SrtpProfile::AeadAes128Gcm);
-}
-
-/// Cuts the one handshake message of a datagram into records of `cut` bytes, one per datagram.
-fn fragmented(datagram: &[u8], cut: usize) -> Vec<Vec<u8>> {
-    let header: &[u8] = &datagram[..13];
-    let (message_header, body) = datagram[13..].split_at(12);
-    let mut pieces = Vec::new();
-    for (number, piece) in body.chunks(cut).enumerate() {
-        let mut record = header[..11].to_vec();
-        // Record numbers of their own: 20 for the first piece of message 0, 40 for that of message 1.
-        record[10] = 20 * (1 + message_header[5]) + u8::try_from(number).unwrap();
-        record.extend(u16::try_from(12 + piece.len()).unwrap().to_be_bytes());
-        record.extend(&message_header[..6]);
-        record.extend(&u32::try_from(number * cut).unwrap().to_be_bytes()[1..]);
-        record.extend(&u32::try_from(piece.len()).unwrap().to_be_bytes()[1..]);
-        record.extend(piece);
-        pieces.push(record);
-    }
-    pieces
-}
-
-fn is_client_hello(datagram: &[u8]) -> bool {
-    records(datagram).next().is_some_and(|one| one.content_type == HANDSHAKE && one.body[0] == 1)
 }
 
 #[test]

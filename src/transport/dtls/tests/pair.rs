@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::super::record::{HANDSHAKE, records};
 use super::*;
 use crate::transport::srtp::SrtpKeys;
 use crate::transport::{Fingerprint, TimeAnchor};
@@ -26,7 +27,7 @@ pub(super) struct Pair {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the anchor needs some instant; the test never looks at it")]
-pub(super) fn anchor() -> TimeAnchor {
+pub(in crate::transport) fn anchor() -> TimeAnchor {
     TimeAnchor { at: Time(0), instant: std::time::Instant::now() }
 }
 
@@ -128,4 +129,28 @@ fn take(dtls: &mut RtcDtls, keys: &mut Option<SrtpKeys>, end: &mut Option<String
             DtlsEvent::Closed => *end = Some("Closed".to_owned()),
         }
     }
+}
+
+/// Cuts the one handshake message of a datagram into records of `cut` bytes, one per datagram.
+pub(in crate::transport) fn fragmented(datagram: &[u8], cut: usize) -> Vec<Vec<u8>> {
+    let header: &[u8] = &datagram[..13];
+    let (message_header, body) = datagram[13..].split_at(12);
+    let mut pieces = Vec::new();
+    for (number, piece) in body.chunks(cut).enumerate() {
+        let mut record = header[..11].to_vec();
+        // Record numbers of their own: 20 for the first piece of message 0, 40 for that of message 1.
+        record[10] = 20 * (1 + message_header[5]) + u8::try_from(number).unwrap();
+        record.extend(u16::try_from(12 + piece.len()).unwrap().to_be_bytes());
+        record.extend(&message_header[..6]);
+        record.extend(&u32::try_from(number * cut).unwrap().to_be_bytes()[1..]);
+        record.extend(&u32::try_from(piece.len()).unwrap().to_be_bytes()[1..]);
+        record.extend(piece);
+        pieces.push(record);
+    }
+    pieces
+}
+
+/// Whether a datagram begins with a ClientHello.
+pub(in crate::transport) fn is_client_hello(datagram: &[u8]) -> bool {
+    records(datagram).next().is_some_and(|one| one.content_type == HANDSHAKE && one.body[0] == 1)
 }
