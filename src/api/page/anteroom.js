@@ -47,6 +47,9 @@ const BACKOFF = [100, 400, 1_000, 2_000, 4_000];
 /** How many attempts to come back before giving up: about five minutes. */
 const MAX_ATTEMPTS = 80;
 
+/** The code of a request that has to wait for another one. */
+const IN_PROGRESS = 5107;
+
 /** How long an ICE restart may take before the connection is made anew, in milliseconds. */
 const RESTART_TIMEOUT = 6_000;
 
@@ -55,7 +58,7 @@ const RESTART_TIMEOUT = 6_000;
  * AnteroomError (`code`, `error`, `msg`). Beside the contract's events (`detail` is the event's
  * data; successful acks are raised too, under their names) it raises:
  * - `frame`: every event and successful ack, in order; `detail` is `{name, data, seq}`;
- * - `snapshot`: the state of the room as a whole; `detail` is the `joinRoom` ack's or a replay's;
+ * - `snapshot`: the state of the room as a whole; `detail` is `{clientId, room}`;
  * - `slots`: `detail.slots` is a list of Slot;
  * - `state`: `detail` is `{state, reason}`;
  * - `seat`: `detail.seat` is the new secret of the seat, to be kept for a reload;
@@ -76,6 +79,8 @@ export class AnteroomRoom extends EventTarget {
     this.clientId = null;
     /** @type {Slot[]} */
     this.slots = [];
+    /** Since when `slots` counts: what was said of an older connection is of no matter. */
+    this.epoch = 0;
     /** @type {MediaConnection | null} */
     this.connection = null;
     /** @type {MediaConnection | null} the one that a `joinRoom` under way offers */
@@ -89,7 +94,7 @@ export class AnteroomRoom extends EventTarget {
     this.log = new EventLog(
       (from) => this.#ask("replay", { from_seq: from }),
       (frame) => this.#tell(frame.event, frame.data, frame.seq),
-      (snapshot) => this.#raise("snapshot", snapshot),
+      (room) => this.#raise("snapshot", { clientId: this.clientId, room }),
     );
     this.recovering = false;
     this.signalling.addEventListener("frame", (event) => this.log.receive(detail(event)));
@@ -105,7 +110,10 @@ export class AnteroomRoom extends EventTarget {
 
   // ---- the session
 
-  /** Takes a seat, or comes back to the one of `seat`; a seat that is gone gives a new one. */
+  /**
+   * Takes a seat, or comes back to the one of `seat`; a seat that is gone gives a new one. The
+   * switches of a new seat are on: `setMicrophone` and `setCamera` say what is true.
+   */
   async joinRoom() {
     this.#setState("joining");
     try {
@@ -280,11 +288,14 @@ export class AnteroomRoom extends EventTarget {
   }
 
   /**
-   * Opens a socket and takes the seat, with a new connection or the one that is there.
+   * Takes the seat, with a new connection or the one that is there, over a new socket unless the
+   * one that is there speaks for the seat.
    * @param {boolean} withMedia
    */
   async #attach(withMedia) {
-    await this.signalling.open(`${this.url}?token=${encodeURIComponent(this.token)}`);
+    if (!this.signalling.isOpen || this.seat === null) {
+      await this.signalling.open(`${this.url}?token=${encodeURIComponent(this.token)}`);
+    }
     const connection = withMedia ? new MediaConnection(this.lines) : null;
     const offer = connection ? await connection.offer() : {};
     const resume = this.seat === null ? {} : { resume: this.seat };
@@ -318,15 +329,16 @@ export class AnteroomRoom extends EventTarget {
     const known = this.clientId === data.clientId && this.log.last !== null;
     this.clientId = data.clientId;
     this.#setSeat(data.resume);
+    this.epoch = data.epoch ?? 0;
     if (this.offered) {
       this.connection?.close();
       this.connection = this.offered;
     }
-    if (known) void this.log.catchUp();
-    else this.log.start(data.seq);
     this.#setState("joined");
     this.#raise("snapshot", data);
-    this.#setSlots({ slots: data.slots });
+    this.#setSlots(data);
+    if (known) void this.log.catchUp();
+    else this.log.start(data.seq);
   }
 
   /** The media path is gone: a new ICE path if that is possible, else a new connection. */
@@ -357,17 +369,21 @@ export class AnteroomRoom extends EventTarget {
 
   /** @param {boolean} withMedia */
   async #comeBack(withMedia) {
+    let anew = withMedia;
     for (let attempt = 0; attempt < MAX_ATTEMPTS; attempt += 1) {
       await delay(BACKOFF[Math.min(attempt, BACKOFF.length - 1)] * (0.75 + Math.random() / 2));
       if (this.state === "left") return;
       try {
-        await this.#attach(withMedia || this.seat === null);
+        const isNew = this.seat === null;
+        await this.#attach(anew || isNew);
+        if (isNew) await this.publishing.announce();
         return;
       } catch (error) {
-        if (!(error instanceof AnteroomError) || error.code === 0) continue;
+        if (!(error instanceof AnteroomError) || error.code === 0 || error.code === IN_PROGRESS) continue;
         if (this.seat === null) return this.#end(error.msg);
-        // The seat is gone: the next attempt takes a new one.
-        this.#setSeat(null);
+        // Either the media connection is gone as well, or the seat: then a new one is taken.
+        if (anew) this.#setSeat(null);
+        anew = true;
       }
     }
     this.#end("The server could not be reached.");
@@ -411,6 +427,7 @@ export class AnteroomRoom extends EventTarget {
 
   /** @param {any} data */
   #setSlots(data) {
+    if (data.epoch < this.epoch) return;
     this.slots = (data.slots ?? []).map((/** @type {any} */ slot) => ({
       ...slot,
       track: this.connection?.track(slot.mid) ?? null,

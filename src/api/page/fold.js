@@ -68,7 +68,7 @@ const FOLDS = {
   didBreakoutRoomCreated: (store, { details }) => details.forEach((/** @type {any} */ room) => addBreakout(store, room)),
   didAckCreateBreakOutRoom: (store, { details }) => details?.forEach((/** @type {any} */ room) => addBreakout(store, room)),
   didAckCreateAndInviteBreakOutRoom: (store, { details }) => details?.forEach((/** @type {any} */ room) => addBreakout(store, room)),
-  didAckListBreakoutRooms: (store, { rooms }) => foldRooms(store, rooms ?? []),
+  didAckListBreakoutRooms: (store, { rooms }) => foldRooms(store, rooms),
   didUserJoinedBreakoutRoom: (store, { clientId, room_id }) => change(store, clientId, { place: room_id }),
   didUserDisconnectedFromBreakoutRoom: (store, { clientId }) => change(store, clientId, { place: null }),
   didClearedBreakoutRoom: (store, { room_id }) => changeBreakout(store, room_id, { state: "cleared" }),
@@ -80,7 +80,10 @@ const FOLDS = {
     addInvitation(store, invitation);
     if (!store.breakouts.has(invitation.room_id)) void refreshRooms(store, room);
   },
-  didInvitationWithdrawn: (store, { room_id }) => store.invitations.delete(room_id),
+  didInvitationWithdrawn: (store, { room_id, reason }) => {
+    store.invitations.delete(room_id);
+    if (reason === "destroyed") store.breakouts.delete(room_id);
+  },
   didAckRejectBreakoutRoom: (store, { room_id }) => store.invitations.delete(room_id),
 
   // The own moves.
@@ -96,8 +99,9 @@ const FOLDS = {
     store.presenting = presentingOf(presenter);
     store.talkers = new Set();
   },
-  didDisconnectedBreakoutRoom: (store, { state, away, presenter }) => {
+  didDisconnectedBreakoutRoom: (store, { room_id, reason, state, away, presenter }) => {
     foldState(store, state);
+    if (reason === "destroyed") store.breakouts.delete(room_id);
     store.leg = { ...NO_FLAGS };
     change(store, store.me, { place: null });
     if (away) foldAway(store, new Set(away));
@@ -118,18 +122,15 @@ function foldSnapshot(store, { clientId, room }) {
   store.name = room.name;
   store.mode = room.mode;
   store.flags = flagsOf(room.state);
-  if (room.settings) {
-    const { audio, video, share, canvas, max_active_talkers } = room.settings;
-    store.kinds = { audio, video, share, canvas };
-    store.maxSeats = max_active_talkers - 1;
-  }
+  const { audio, video, share, canvas, max_active_talkers } = room.settings;
+  store.kinds = { audio, video, share, canvas };
+  store.maxSeats = max_active_talkers - 1;
   store.people.clear();
-  for (const user of room.userList ?? []) addPerson(store, user);
-  store.breakouts.clear();
-  foldRooms(store, room.breakouts ?? []);
+  for (const user of room.userList) addPerson(store, user);
+  foldRooms(store, room.breakoutRooms);
   store.invitations.clear();
-  for (const invitation of room.invitations ?? []) addInvitation(store, invitation);
-  store.leg = room.leg ? flagsOf(room.leg) : { ...NO_FLAGS };
+  for (const invitation of room.invitations) addInvitation(store, invitation);
+  store.leg = room.me.leg ? flagsOf(room.me.leg) : { ...NO_FLAGS };
   store.presenting = presentingOf(room.presenter);
   store.joining = null;
 }
@@ -141,9 +142,10 @@ function addPerson(store, user) {
     name: user.name,
     role: user.role,
     place: user.room_id ?? (user.away ? AWAY : null),
-    held: user.reconnecting === true,
-    microphone: user.microphone ?? false,
-    camera: user.camera ?? false,
+    held: user.state === "reconnecting",
+    // A new seat's switches are on, until the client says what is true.
+    microphone: user.microphone ?? true,
+    camera: user.camera ?? true,
   });
 }
 
@@ -177,6 +179,7 @@ function forgetBreakout(store, id) {
 
 /** @param {Store} store @param {any[]} rooms */
 function foldRooms(store, rooms) {
+  store.breakouts.clear();
   for (const room of rooms) {
     addBreakout(store, room);
     for (const { clientId } of room.userList ?? []) change(store, clientId, { place: room.room_id });

@@ -38,8 +38,8 @@ async function enter(entering) {
   follow(room, store);
   await room.joinRoom();
   show(page);
-  if (entering.microphone) await page.attempt(() => room.setMicrophone({ on: true }));
-  if (entering.camera) await page.attempt(() => room.setCamera({ on: true }));
+  await page.attempt(() => room.setMicrophone({ on: entering.microphone }));
+  await page.attempt(() => room.setCamera({ on: entering.camera }));
 }
 
 /**

@@ -36,13 +36,29 @@ export class Publishing {
    * @param {MediaStreamTrack} [track]
    */
   async turn(kind, on, track) {
-    if (!on) await this.set(kind, null);
-    else if (track || !this.tracks.has(kind)) await this.set(kind, track ?? (await capture(kind)));
+    if (!on) {
+      await this.set(kind, null);
+      return this.ask(SWITCH[kind], { on });
+    }
     try {
+      if (track || !this.tracks.has(kind)) await this.set(kind, track ?? (await capture(kind)));
       return await this.ask(SWITCH[kind], { on });
     } catch (error) {
-      if (on) await this.set(kind, null);
+      // What cannot be captured, or may not be, is off.
+      await this.set(kind, null);
+      await this.ask(SWITCH[kind], { on: false }).catch(() => {});
       throw error;
+    }
+  }
+
+  /** Says of a new seat what is on. */
+  async announce() {
+    for (const kind of /** @type {("audio" | "video")[]} */ (["audio", "video"])) {
+      await this.ask(SWITCH[kind], { on: this.tracks.has(kind) });
+    }
+    // Nobody presents on a new seat.
+    for (const kind of /** @type {Kind[]} */ (["share", "canvas"])) {
+      if (this.tracks.has(kind)) await this.set(kind, null);
     }
   }
 

@@ -25,6 +25,11 @@ export function roomsView(root, page) {
   root.replaceChildren(
     el("div", { class: "panel-head" }, el("h2", { class: "panel-title" }, "Breakout rooms"), create), lecture, empty, list, foot);
 
+  // Others are not told of rooms that they may enter without an invitation.
+  document.getElementById("tab-rooms")?.addEventListener("click", () => {
+    if (!store.isModerator) void page.attempt(() => room.listBreakoutRooms());
+  });
+
   return () => {
     const rooms = [...store.breakouts.values()];
     const owns = rooms.some((breakout) => breakout.owner === store.me);

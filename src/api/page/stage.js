@@ -5,6 +5,9 @@ import { avatar } from "./avatar.js";
 import { Board } from "./board.js";
 import { el, keyed, setText } from "./dom.js";
 
+/** How many tiles there are at most; everybody is on the list of people. */
+const MAX_TILES = 16;
+
 /** @typedef {{key: string, kind: string, id: string, name: string, track: MediaStreamTrack | null, own: boolean, label: string}} Picture */
 
 /**
@@ -77,7 +80,7 @@ function seen(store) {
   if (self) {
     pictures.unshift({ key: "own", kind: "video", id: self.id, name: self.name, track: store.local.get("video") ?? null, own: true, label: "You" });
   }
-  return pictures;
+  return pictures.slice(0, MAX_TILES);
 }
 
 /** @param {Picture} picture */
