@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Passes all tests of the project on a Debian 12 machine with Rust: installs what is missing and says
+# so, or fails with what to install. Nothing is skipped.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() {
+    cat <<TEXT
+usage: tests/run.sh [--help]
+
+Runs formatting, lints, all tests (unit, model, protocol, packets, sockets, browsers), the deploy
+files' checks and the demo. Installs Debian packages that are missing (that needs root).
+TEXT
+}
+case "${1:-}" in
+    "") ;;
+    -h | --help) usage; exit 0 ;;
+    *) echo "tests/run.sh: unknown option: $1" >&2; usage >&2; exit 2 ;;
+esac
+
+started=$(date +%s)
+passed=0
+step() { printf '\n== %s (at %d s)\n' "$1" "$(($(date +%s) - started))"; }
+done_step() { passed=$((passed + 1)); }
+
+step "What the tests need"
+missing=()
+needs() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
+needs cc gcc
+needs chromium chromium
+needs systemd-analyze systemd
+if ((${#missing[@]})); then
+    echo "missing Debian packages: ${missing[*]}"
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        echo "installing them with apt-get"
+        apt-get update -qq
+        DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
+    else
+        echo "tests/run.sh: install them first: apt-get install ${missing[*]}" >&2
+        exit 1
+    fi
+fi
+command -v cargo >/dev/null 2>&1 || {
+    echo "tests/run.sh: cargo is missing: install Rust 1.95 or newer (rustup)" >&2
+    exit 1
+}
+cargo --version
+chromium --version
+done_step
+
+step "Formatting"
+cargo fmt --check
+done_step
+
+step "Lints"
+cargo clippy --locked --all-targets --quiet -- -D warnings
+done_step
+
+step "Tests"
+cargo test --locked --quiet --no-run
+cargo test --locked
+done_step
+
+step "Documentation builds without a warning"
+RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
+done_step
+
+step "Deploy files"
+# systemd-analyze also tells of faults by its words alone.
+complaints=$(systemd-analyze verify --man=no deploy/anteroom.service 2>&1 | grep -v 'is not executable' || true)
+if [ -n "$complaints" ]; then
+    echo "$complaints" >&2
+    exit 1
+fi
+done_step
+
+step "The main job, as a user runs it"
+cargo build --release --locked --quiet
+target/release/anteroom check-config deploy/anteroom.toml
+target/release/anteroom demo --participants 24 --breakouts 5 --seconds 10 --json
+done_step
+
+printf '\nall steps done in %d s\n%d passed, 0 failed\n' "$(($(date +%s) - started))" "$passed"
