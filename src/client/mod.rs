@@ -1,1 +1,16 @@
-//! A synthetic participant, pure.
+//! A synthetic participant: it makes an offer, connects by ICE, DTLS and SRTP, publishes marked
+//! packets and judges what it receives. Pure; the load tool and the tests give it sockets.
+
+mod first_packet;
+mod ice;
+mod judge;
+mod mark;
+mod participant;
+mod reception;
+mod source;
+mod transport;
+
+pub use judge::{Judge, SlotClaim, Verdict, Wrong};
+pub use mark::{Mark, room_tag};
+pub use participant::{Participant, ParticipantError, ParticipantReport, ParticipantSettings};
+pub use source::{Labels, Pattern, Place, Source};

@@ -1,0 +1,102 @@
+//! Measures a move as the mover feels it: from the message that says "done" to the first audio
+//! packet of the new room.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use crate::base::{Ssrc, Time};
+
+/// Arrivals remembered per slot: more than can overtake the `slots` event that tells of them.
+const MAX_ARRIVALS: usize = 64;
+
+/// The clock of one participant's moves.
+#[derive(Debug, Default)]
+pub struct FirstPacket {
+    arrivals: BTreeMap<Ssrc, VecDeque<(u64, Time)>>,
+    moved_at: Option<Time>,
+    waiting: Option<(Time, Vec<(Ssrc, u64)>)>,
+    measured: Vec<Duration>,
+}
+
+impl FirstPacket {
+    /// The message that ends a move has come.
+    pub fn moved(&mut self, now: Time) {
+        self.moved_at = Some(now);
+        self.waiting = None;
+    }
+
+    /// The first `slots` of the new room: the audio slots that have a publisher, each with its
+    /// `from_seq`. Without any, the move is into a room without talkers and is not measured.
+    pub fn slots(&mut self, talkers: Vec<(Ssrc, u64)>) {
+        let Some(moved_at) = self.moved_at.take() else { return };
+        if talkers.is_empty() {
+            return;
+        }
+        let arrived = talkers.iter().filter_map(|(ssrc, from)| self.first_arrival(*ssrc, *from)).min();
+        match arrived {
+            Some(at) => self.measured.push(at.since(moved_at)),
+            None => self.waiting = Some((moved_at, talkers)),
+        }
+    }
+
+    /// An audio packet has come.
+    pub fn packet(&mut self, now: Time, ssrc: Ssrc, seq: u64) {
+        let arrivals = self.arrivals.entry(ssrc).or_default();
+        if arrivals.len() == MAX_ARRIVALS {
+            arrivals.pop_front();
+        }
+        arrivals.push_back((seq, now));
+        let Some((moved_at, talkers)) = &self.waiting else { return };
+        if talkers.iter().any(|(slot, from)| *slot == ssrc && seq >= *from) {
+            self.measured.push(now.since(*moved_at));
+            self.waiting = None;
+        }
+    }
+
+    /// The times from "done" to the first packet, one a move; zero where the packet came first.
+    #[must_use]
+    pub fn measured(&self) -> &[Duration] {
+        &self.measured
+    }
+
+    fn first_arrival(&self, ssrc: Ssrc, from: u64) -> Option<Time> {
+        let arrivals = self.arrivals.get(&ssrc)?;
+        arrivals.iter().filter(|(seq, _)| *seq >= from).map(|(_, at)| *at).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SLOT: Ssrc = Ssrc(1);
+
+    #[test]
+    fn a_packet_after_the_message_is_measured_from_it() {
+        let mut clock = FirstPacket::default();
+        clock.moved(Time(1_000));
+        clock.slots(vec![(SLOT, 10)]);
+        clock.packet(Time(2_000), SLOT, 9);
+        clock.packet(Time(6_000), SLOT, 10);
+        clock.packet(Time(9_000), SLOT, 11);
+        assert_eq!(clock.measured(), [Duration::from_millis(5)]);
+    }
+
+    #[test]
+    fn a_packet_that_overtook_the_message_counts_as_zero() {
+        let mut clock = FirstPacket::default();
+        clock.packet(Time(900), SLOT, 10);
+        clock.moved(Time(1_000));
+        clock.slots(vec![(SLOT, 10)]);
+        assert_eq!(clock.measured(), [Duration::ZERO]);
+    }
+
+    #[test]
+    fn a_room_without_talkers_is_not_measured() {
+        let mut clock = FirstPacket::default();
+        clock.moved(Time(1_000));
+        clock.slots(Vec::new());
+        clock.packet(Time(2_000), SLOT, 10);
+        assert!(clock.measured().is_empty());
+    }
+}

@@ -1,0 +1,101 @@
+//! The ICE of a synthetic participant: controlling, one candidate of its own, the server is lite
+//! (RFC 8445 section 2.5). It checks the server's candidates in turn, nominates with each check, and
+//! goes on checking for consent (RFC 7675).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::base::{Random, Time};
+use crate::transport::ice::IceCredentials;
+use crate::wire::WireError;
+use crate::wire::stun::{Class, METHOD_BINDING, StunView, StunWriter, TransactionId};
+
+/// Between two checks while nothing has answered.
+const RETRY: Duration = Duration::from_millis(50);
+/// Between two checks for consent.
+const CONSENT: Duration = Duration::from_secs(5);
+/// A host candidate's priority (RFC 8445 section 5.1.2.1).
+const PRIORITY: u32 = 2_130_706_431;
+
+/// The controlling agent.
+#[derive(Debug)]
+pub struct ClientIce {
+    local: IceCredentials,
+    remote: IceCredentials,
+    candidates: Vec<SocketAddr>,
+    tried: usize,
+    transaction: TransactionId,
+    tie_breaker: u64,
+    selected: Option<SocketAddr>,
+    due: Time,
+}
+
+impl ClientIce {
+    /// An agent that checks `candidates` from `now` on.
+    #[must_use]
+    pub fn new(
+        now: Time,
+        local: IceCredentials,
+        remote: IceCredentials,
+        candidates: Vec<SocketAddr>,
+        random: &mut Random,
+    ) -> Self {
+        let tie_breaker = random.next_u64();
+        Self { local, remote, candidates, tried: 0, transaction: [0; 12], tie_breaker, selected: None, due: now }
+    }
+
+    /// Where the server answers.
+    #[must_use]
+    pub fn selected(&self) -> Option<SocketAddr> {
+        self.selected
+    }
+
+    /// When the next check is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Time {
+        self.due
+    }
+
+    /// Writes the check that is due; answers where it goes and its length.
+    ///
+    /// # Errors
+    /// Where `out` is too small.
+    pub fn poll_check(
+        &mut self,
+        now: Time,
+        random: &mut Random,
+        out: &mut [u8],
+    ) -> Result<Option<(SocketAddr, usize)>, WireError> {
+        if now < self.due {
+            return Ok(None);
+        }
+        let to = match self.selected {
+            Some(selected) => Some(selected),
+            None => self.candidates.get(self.tried % self.candidates.len().max(1)).copied(),
+        };
+        self.tried += 1;
+        self.due = now + if self.selected.is_some() { CONSENT } else { RETRY };
+        let Some(to) = to else { return Ok(None) };
+        random.fill(&mut self.transaction);
+        let username = format!("{}:{}", self.remote.ufrag, self.local.ufrag);
+        let len = StunWriter::new(Class::Request, METHOD_BINDING, self.transaction, out)?
+            .username(&username)?
+            .priority(PRIORITY)?
+            .ice_controlling(self.tie_breaker)?
+            .use_candidate()?
+            .integrity(self.remote.pwd.as_bytes())?
+            .fingerprint()?
+            .finish();
+        Ok(Some((to, len)))
+    }
+
+    /// Takes a response; one that the server did not sign has no effect.
+    pub fn handle_response(&mut self, now: Time, from: SocketAddr, message: &[u8]) {
+        let Ok(view) = StunView::parse(message) else { return };
+        let ours = view.class() == Class::Success && view.transaction_id() == self.transaction;
+        if ours && view.check_integrity(self.remote.pwd.as_bytes()) && self.selected.is_none() {
+            self.selected = Some(from);
+            self.due = now + CONSENT;
+        }
+    }
+}

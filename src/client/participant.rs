@@ -1,0 +1,303 @@
+//! One synthetic participant, from its offer to its verdict.
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::first_packet::FirstPacket;
+use super::ice::ClientIce;
+use super::judge::{Judge, SlotClaim, Verdict, Wrong};
+use super::mark::Mark;
+use super::reception::Reception;
+use super::source::{Labels, Pattern, Place, Source};
+use super::transport::{ClientTransport, Opened};
+use crate::base::{Kind, Mid, Random, Ssrc, Time};
+use crate::message::{SrtpProfile, Tracks};
+use crate::transport::dtls::{DtlsIdentity, RtcDtls};
+use crate::transport::ice::IceCredentials;
+use crate::transport::sdp::{OfferBuilder, ServerAnswer};
+use crate::transport::{Codec, TimeAnchor};
+use crate::wire::rtcp::{RtcpPacket, packets};
+use crate::wire::rtp::RtpView;
+
+/// What a synthetic participant is like.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParticipantSettings {
+    /// Audio slots.
+    pub audio_slots: usize,
+    /// Video slots.
+    pub video_slots: usize,
+    /// The SRTP profiles that it offers in DTLS, in its order.
+    pub profiles: Vec<SrtpProfile>,
+}
+
+impl Default for ParticipantSettings {
+    fn default() -> Self {
+        // Browsers list CM first as well.
+        let profiles = vec![SrtpProfile::AesCm128HmacSha1_80, SrtpProfile::AeadAes128Gcm];
+        Self { audio_slots: 6, video_slots: 3, profiles }
+    }
+}
+
+/// Why a synthetic participant cannot go on.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ParticipantError(pub String);
+
+/// What a participant found.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ParticipantReport {
+    /// RTP packets sent.
+    pub sent: u64,
+    /// RTP packets received and decrypted.
+    pub received: u64,
+    /// Packets that did not decrypt.
+    pub decrypt_failures: u64,
+    /// The judge's counts.
+    pub verdict: Verdict,
+    /// The first wrong packets: slot, extended sequence number, why.
+    pub examples: Vec<(Ssrc, u64, Wrong)>,
+    /// From each move's "done" to the first packet of the new room.
+    pub first_packets: Vec<Duration>,
+    /// What protected the media.
+    pub srtp: Option<SrtpProfile>,
+}
+
+const SENT_KINDS: [(Kind, &str); 4] =
+    [(Kind::Audio, "0"), (Kind::Video, "1"), (Kind::Share, "2"), (Kind::Canvas, "3")];
+
+/// A participant. [`Self::offer`], [`Self::answer`], then datagrams, timers and `slots`.
+pub struct Participant {
+    settings: ParticipantSettings,
+    random: Random,
+    local: IceCredentials,
+    offer: OfferBuilder,
+    identity: DtlsIdentity,
+    anchor: TimeAnchor,
+    transport: Option<ClientTransport>,
+    sources: Vec<Source>,
+    place: Option<Place>,
+    audio_slots: BTreeSet<Ssrc>,
+    transport_sequence: u16,
+    judge: Judge,
+    first_packet: FirstPacket,
+    reception: Reception,
+    report: ParticipantReport,
+}
+
+impl Participant {
+    /// A participant that has not joined yet.
+    #[must_use]
+    pub fn new(
+        settings: ParticipantSettings,
+        anchor: TimeAnchor,
+        identity: DtlsIdentity,
+        mut random: Random,
+    ) -> Self {
+        let local = IceCredentials::random(&mut random);
+        let offer = OfferBuilder {
+            ufrag: local.ufrag.clone(),
+            pwd: local.pwd.clone(),
+            fingerprint: identity.fingerprint(),
+            sends: SENT_KINDS
+                .into_iter()
+                .map(|(kind, mid)| {
+                    let rtx = kind.is_video().then(|| Ssrc(random.next_u32()));
+                    (Mid::from(mid), kind, Ssrc(random.next_u32()), rtx)
+                })
+                .collect(),
+            audio_slots: settings.audio_slots,
+            video_slots: settings.video_slots,
+            codecs: vec![Codec::Opus, Codec::Vp8],
+        };
+        Self {
+            settings,
+            random,
+            local,
+            offer,
+            identity,
+            anchor,
+            transport: None,
+            sources: Vec::new(),
+            place: None,
+            audio_slots: BTreeSet::new(),
+            transport_sequence: 0,
+            judge: Judge::default(),
+            first_packet: FirstPacket::default(),
+            reception: Reception::default(),
+            report: ParticipantReport::default(),
+        }
+    }
+
+    /// The SDP offer and what is sent on which m-line.
+    #[must_use]
+    pub fn offer(&self) -> (String, Tracks) {
+        let tracks = self.offer.sends.iter().map(|(mid, kind, ..)| (mid.clone(), *kind)).collect();
+        (self.offer.write(), tracks)
+    }
+
+    /// Takes the server's answer and starts to connect; answers the server's addresses.
+    ///
+    /// # Errors
+    /// Where the answer is not one, or DTLS cannot be set up.
+    pub fn answer(&mut self, now: Time, sdp: &str) -> Result<Vec<SocketAddr>, ParticipantError> {
+        let failed = |what: &dyn std::fmt::Display| ParticipantError(what.to_string());
+        let answer = ServerAnswer::parse(sdp).map_err(|e| failed(&e))?;
+        let remote = IceCredentials { ufrag: answer.ufrag.clone(), pwd: answer.pwd.clone() };
+        let candidates = answer.candidates.clone();
+        let ice = ClientIce::new(now, self.local.clone(), remote, candidates.clone(), &mut self.random);
+        let fingerprints = vec![answer.fingerprint.clone()];
+        let dtls = RtcDtls::client(now, self.anchor, &self.identity, fingerprints, &self.settings.profiles)
+            .map_err(|e| failed(&e))?;
+        self.transport = Some(ClientTransport::new(ice, Box::new(dtls)));
+        self.audio_slots = answer.slots.iter().filter(|slot| !slot.video).map(|slot| slot.ssrc).collect();
+        self.sources = self.make_sources(&answer);
+        Ok(candidates)
+    }
+
+    fn make_sources(&mut self, answer: &ServerAnswer) -> Vec<Source> {
+        let mut sources = Vec::new();
+        for (mid, kind, ssrc, _) in &self.offer.sends {
+            let Some(line) = answer.sends.iter().find(|line| line.mid == *mid) else { continue };
+            let Some(codec) = line.codecs.first() else { continue };
+            let labels = Labels {
+                ssrc: *ssrc,
+                payload_type: codec.payload_type,
+                audio_level: line.extensions.audio_level,
+                transport_cc: line.extensions.transport_cc,
+            };
+            let pattern = if kind.is_video() { Pattern::SCREEN } else { Pattern::AUDIO };
+            // The first sequence number of a stream is below 2^15 (RFC 3711 section 3.3.1).
+            let first = u16::try_from(self.random.below(1 << 15)).unwrap_or(0);
+            sources.push(Source::new(*kind, pattern, labels, first));
+        }
+        sources
+    }
+
+    /// Whether media can flow.
+    #[must_use]
+    pub fn is_up(&self) -> bool {
+        self.transport.as_ref().is_some_and(|transport| transport.media_address().is_some())
+    }
+
+    /// Packets received and decrypted so far.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.report.received
+    }
+
+    /// Starts or stops sending packets of a kind.
+    pub fn publish(&mut self, now: Time, kind: Kind, on: bool) {
+        // Real microphones do not tick together.
+        let phase = Duration::from_micros(self.random.below(20_000));
+        if let Some(source) = self.sources.iter_mut().find(|source| source.kind() == kind) {
+            source.set_on(on.then_some(now + phase));
+        }
+    }
+
+    /// Speaks as loud as this, in -dBov.
+    pub fn set_level(&mut self, level: u8) {
+        self.sources.iter_mut().filter(|source| !source.kind().is_video()).for_each(|s| s.set_level(level));
+    }
+
+    /// The message that ends a move has come.
+    pub fn moved(&mut self, now: Time) {
+        self.first_packet.moved(now);
+    }
+
+    /// A whole `slots` event has come: where the participant is and what its slots carry.
+    pub fn slots(&mut self, place: Place, claims: &[SlotClaim]) {
+        self.place = Some(place);
+        self.judge.slots(place.room, claims);
+        let talkers = claims.iter().filter(|claim| matches!(claim.publisher, Some((_, Kind::Audio))));
+        self.first_packet.slots(talkers.map(|claim| (claim.ssrc, claim.from_seq)).collect());
+    }
+
+    /// Takes a datagram from the server.
+    pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8]) {
+        let Some(transport) = &mut self.transport else { return };
+        match transport.handle(now, from, datagram) {
+            Opened::Nothing => {}
+            Opened::Failed => self.report.decrypt_failures += 1,
+            Opened::Rtp(len, index) => self.on_rtp(now, datagram.get(..len).unwrap_or_default(), index),
+            Opened::Rtcp(len) => self.on_rtcp(now, datagram.get(..len).unwrap_or_default()),
+        }
+    }
+
+    fn on_rtp(&mut self, now: Time, packet: &[u8], index: u64) {
+        let Ok(view) = RtpView::parse(packet) else {
+            self.report.decrypt_failures += 1;
+            return;
+        };
+        self.report.received += 1;
+        self.judge.packet(view.ssrc(), index, Mark::find(view.payload()));
+        self.reception.packet(now, view.ssrc(), index);
+        if self.audio_slots.contains(&view.ssrc()) {
+            self.first_packet.packet(now, view.ssrc(), index);
+        }
+    }
+
+    fn on_rtcp(&mut self, now: Time, compound: &[u8]) {
+        for packet in packets(compound).map_while(Result::ok) {
+            match packet {
+                RtcpPacket::SenderReport(report) => {
+                    self.reception.sender_report(now, report.sender_ssrc, report.info.ntp);
+                }
+                RtcpPacket::Pli(pli) => {
+                    let source = self.sources.iter_mut().find(|source| source.ssrc() == pli.media_ssrc);
+                    source.into_iter().for_each(Source::want_keyframe);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Writes the next datagram into `out` (at least 1,500 bytes); answers where it goes and its
+    /// length. Call until `None`.
+    pub fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(SocketAddr, usize)> {
+        let transport = self.transport.as_mut()?;
+        if let Some(datagram) = transport.poll_transmit(now, &mut self.random, out) {
+            return Some(datagram);
+        }
+        let to = transport.media_address()?;
+        if let Some(sender) = self.sources.first().map(Source::ssrc)
+            && let Ok(Some(len)) = self.reception.poll(now, sender, out)
+        {
+            return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
+        }
+        let place = self.place?;
+        for source in &mut self.sources {
+            let Ok(Some((len, index))) = source.poll(now, place, self.transport_sequence, out) else { continue };
+            self.transport_sequence = self.transport_sequence.wrapping_add(1);
+            self.report.sent += 1;
+            return transport.seal_rtp(out, len, index).ok().flatten().map(|len| (to, len));
+        }
+        None
+    }
+
+    /// When [`Self::handle_timeout`] and [`Self::poll_transmit`] have something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        let transport = self.transport.as_ref()?;
+        let media = self.sources.iter().filter_map(Source::due).min().filter(|_| self.place.is_some() && self.is_up());
+        [Some(transport.poll_timeout()), media, self.reception.poll_timeout()].into_iter().flatten().min()
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Time) {
+        if let Some(transport) = &mut self.transport {
+            transport.handle_timeout(now);
+        }
+    }
+
+    /// Ends the participant and answers what it found.
+    #[must_use]
+    pub fn finish(mut self) -> ParticipantReport {
+        self.judge.finish();
+        self.report.verdict = self.judge.verdict();
+        self.report.examples = self.judge.examples().to_vec();
+        self.report.first_packets = self.first_packet.measured().to_vec();
+        self.report.srtp = self.transport.as_ref().and_then(ClientTransport::profile);
+        self.report
+    }
+}

@@ -1,0 +1,82 @@
+//! Receiver reports of a synthetic participant (RFC 3550 section 6.4.2), from which the server
+//! learns the round trip.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::base::{Ssrc, Time};
+use crate::wire::WireError;
+use crate::wire::rtcp::{ReportBlock, write_receiver_report};
+
+/// Between two reports.
+const INTERVAL: Duration = Duration::from_secs(1);
+/// Blocks that one report can hold (five bits of count).
+const MAX_BLOCKS: usize = 31;
+
+#[derive(Clone, Copy, Debug)]
+struct Stream {
+    highest: u64,
+    sender_report: Option<(u32, Time)>,
+}
+
+/// What is known of the streams received.
+#[derive(Debug, Default)]
+pub struct Reception {
+    streams: BTreeMap<Ssrc, Stream>,
+    due: Option<Time>,
+}
+
+impl Reception {
+    /// A packet with this extended sequence number has come.
+    pub fn packet(&mut self, now: Time, ssrc: Ssrc, seq: u64) {
+        let stream = self.streams.entry(ssrc).or_insert(Stream { highest: seq, sender_report: None });
+        stream.highest = stream.highest.max(seq);
+        self.due.get_or_insert(now + INTERVAL);
+    }
+
+    /// A sender report with this NTP time has come.
+    pub fn sender_report(&mut self, now: Time, ssrc: Ssrc, ntp: u64) {
+        if let Some(stream) = self.streams.get_mut(&ssrc) {
+            let middle = u32::try_from((ntp >> 16) & 0xffff_ffff).unwrap_or(0);
+            stream.sender_report = Some((middle, now));
+        }
+    }
+
+    /// When the next report is due.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Writes the report that is due; answers its length.
+    ///
+    /// # Errors
+    /// Where `out` is too small.
+    pub fn poll(&mut self, now: Time, sender: Ssrc, out: &mut [u8]) -> Result<Option<usize>, WireError> {
+        if self.due.is_none_or(|due| due > now) {
+            return Ok(None);
+        }
+        self.due = Some(now + INTERVAL);
+        let blocks: Vec<ReportBlock> =
+            self.streams.iter().take(MAX_BLOCKS).map(|(ssrc, stream)| stream.block(now, *ssrc)).collect();
+        write_receiver_report(sender, &blocks, out).map(Some)
+    }
+}
+
+impl Stream {
+    fn block(&self, now: Time, ssrc: Ssrc) -> ReportBlock {
+        let (last_sender_report, delay) = self.sender_report.map_or((0, 0), |(middle, at)| {
+            let delay = now.since(at).as_micros() * 65_536 / 1_000_000;
+            (middle, u32::try_from(delay).unwrap_or(u32::MAX))
+        });
+        ReportBlock {
+            ssrc,
+            fraction_lost: 0,
+            cumulative_lost: 0,
+            highest_sequence: u32::try_from(self.highest & 0xffff_ffff).unwrap_or(0),
+            jitter: 0,
+            last_sender_report,
+            delay,
+        }
+    }
+}

@@ -1,0 +1,236 @@
+//! What a synthetic participant publishes: Opus-sized audio packets or VP8-shaped video frames,
+//! each with a mark.
+
+use std::time::Duration;
+
+use super::mark::Mark;
+use crate::base::{ClientId, Epoch, Kind, Ssrc, Time};
+use crate::wire::rtp::RtpHeader;
+use crate::wire::WireError;
+
+/// How a kind is sent: its packets' rate, number and size.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pattern {
+    /// Time between two frames.
+    pub interval: Duration,
+    /// Packets of one frame.
+    pub packets_per_frame: u32,
+    /// Bytes of one packet's RTP payload.
+    pub payload_len: usize,
+}
+
+impl Pattern {
+    /// 50 packets a second, as Opus with 20 ms frames sends.
+    pub const AUDIO: Self =
+        Self { interval: Duration::from_millis(20), packets_per_frame: 1, payload_len: 80 };
+    /// 20 frames a second of 3 packets: a modest screen.
+    pub const SCREEN: Self =
+        Self { interval: Duration::from_millis(50), packets_per_frame: 3, payload_len: 1000 };
+}
+
+/// How the packets of a source are labelled, as offer and answer agreed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Labels {
+    /// The source's SSRC.
+    pub ssrc: Ssrc,
+    /// The payload type of its codec.
+    pub payload_type: u8,
+    /// The extension id of the audio level, for audio.
+    pub audio_level: Option<u8>,
+    /// The extension id of the transport-wide sequence number.
+    pub transport_cc: Option<u8>,
+}
+
+/// Where the publisher believes to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The publisher.
+    pub client: ClientId,
+    /// The tag of its room.
+    pub room: u64,
+    /// The epoch of its placement.
+    pub epoch: Epoch,
+}
+
+/// One published stream.
+#[derive(Clone, Debug)]
+pub struct Source {
+    kind: Kind,
+    pattern: Pattern,
+    labels: Labels,
+    next_index: u64,
+    timestamp: u32,
+    due: Option<Time>,
+    packet_of_frame: u32,
+    keyframe: bool,
+    keyframe_wanted: bool,
+    picture_id: u16,
+    counter: u64,
+    level: u8,
+}
+
+/// The VP8 payload descriptor with a 15-bit picture id and TL0PICIDX (RFC 7741 section 4.2).
+const VP8_EXTENDED: u8 = 0x80;
+const VP8_START: u8 = 0x10;
+const VP8_PICTURE_ID_AND_TL0: u8 = 0xc0;
+/// Frame tag, start code and a size of 640x360 (RFC 6386 section 9.1).
+const VP8_KEY_HEADER: [u8; 10] = [0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01];
+const VP8_DELTA_HEADER: [u8; 3] = [0x11, 0x02, 0x00];
+
+/// A voice as loud as this is clearly speaking (-dBov).
+const LOUD: u8 = 20;
+
+impl Source {
+    /// A silent source; `first_sequence` is its first sequence number.
+    #[must_use]
+    pub fn new(kind: Kind, pattern: Pattern, labels: Labels, first_sequence: u16) -> Self {
+        Self {
+            kind,
+            pattern,
+            labels,
+            next_index: u64::from(first_sequence),
+            timestamp: 0,
+            due: None,
+            packet_of_frame: 0,
+            keyframe: true,
+            keyframe_wanted: false,
+            picture_id: 0,
+            counter: 0,
+            level: LOUD,
+        }
+    }
+
+    /// What it publishes.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// Its SSRC.
+    #[must_use]
+    pub fn ssrc(&self) -> Ssrc {
+        self.labels.ssrc
+    }
+
+    /// Starts sending at `at`, or stops.
+    pub fn set_on(&mut self, at: Option<Time>) {
+        match (self.due, at) {
+            (None, Some(at)) => {
+                self.due = Some(at);
+                self.packet_of_frame = 0;
+                self.keyframe = true;
+            }
+            (Some(_), None) => self.due = None,
+            _ => {}
+        }
+    }
+
+    /// Sets the audio level, in -dBov.
+    pub fn set_level(&mut self, level: u8) {
+        self.level = level.min(127);
+    }
+
+    /// Makes the next frame a keyframe.
+    pub fn want_keyframe(&mut self) {
+        self.keyframe_wanted = true;
+    }
+
+    /// When the next packet is due.
+    #[must_use]
+    pub fn due(&self) -> Option<Time> {
+        self.due
+    }
+
+    /// Writes the packet that is due; answers its length and its SRTP index. `transport_sequence`
+    /// is the number of this packet among all that the participant sends.
+    ///
+    /// # Errors
+    /// Where `out` is too small for the packet.
+    pub fn poll(
+        &mut self,
+        now: Time,
+        place: Place,
+        transport_sequence: u16,
+        out: &mut [u8],
+    ) -> Result<Option<(usize, u64)>, WireError> {
+        if self.due.is_none_or(|due| due > now) {
+            return Ok(None);
+        }
+        let last = self.packet_of_frame + 1 >= self.pattern.packets_per_frame;
+        let header = RtpHeader {
+            payload_type: self.labels.payload_type,
+            marker: if self.kind.is_video() { last } else { self.counter == 0 },
+            sequence: u16::try_from(self.next_index & 0xffff).unwrap_or(0),
+            timestamp: self.timestamp,
+            ssrc: self.labels.ssrc,
+        };
+        let header_len = self.write_header(header, transport_sequence, out)?;
+        let payload = out.get_mut(header_len..header_len + self.pattern.payload_len).ok_or(WireError::NoRoom)?;
+        self.fill_payload(now, place, payload);
+        let packet = (header_len + self.pattern.payload_len, self.next_index);
+        self.advance(now, last);
+        Ok(Some(packet))
+    }
+
+    fn write_header(&self, header: RtpHeader, transport_sequence: u16, out: &mut [u8]) -> Result<usize, WireError> {
+        let level = [0x80 | self.level];
+        let counter = transport_sequence.to_be_bytes();
+        let mut extensions: [(u8, &[u8]); 2] = [(0, &[]); 2];
+        let mut used = 0;
+        for (id, bytes) in
+            [(self.labels.audio_level, level.as_slice()), (self.labels.transport_cc, counter.as_slice())]
+        {
+            if let (Some(id), Some(place)) = (id, extensions.get_mut(used)) {
+                *place = (id, bytes);
+                used += 1;
+            }
+        }
+        header.write(extensions.get(..used).unwrap_or_default(), out)
+    }
+
+    fn fill_payload(&self, now: Time, place: Place, payload: &mut [u8]) {
+        let mark = Mark {
+            publisher: place.client,
+            kind: self.kind,
+            room: place.room,
+            epoch: place.epoch,
+            counter: self.counter,
+            sent_at: now,
+        };
+        let first = self.packet_of_frame == 0;
+        let [high, low] = self.picture_id.to_be_bytes();
+        let start = if first { VP8_START } else { 0 };
+        let descriptor = [VP8_EXTENDED | start, VP8_PICTURE_ID_AND_TL0, 0x80 | high, low, low];
+        let frame_header: &[u8] = match (first, self.keyframe) {
+            (true, true) => &VP8_KEY_HEADER,
+            (true, false) => &VP8_DELTA_HEADER,
+            (false, _) => &[],
+        };
+        let (descriptor, frame_header): (&[u8], &[u8]) =
+            if self.kind.is_video() { (&descriptor, frame_header) } else { (&[], &[]) };
+        let mark = mark.to_bytes();
+        let bytes = descriptor.iter().chain(frame_header).chain(&mark).chain(std::iter::repeat(&0x5a));
+        for (to, from) in payload.iter_mut().zip(bytes) {
+            *to = *from;
+        }
+    }
+
+    fn advance(&mut self, now: Time, last_of_frame: bool) {
+        self.next_index += 1;
+        self.counter += 1;
+        if !last_of_frame {
+            self.packet_of_frame += 1;
+            return;
+        }
+        self.packet_of_frame = 0;
+        self.keyframe = std::mem::take(&mut self.keyframe_wanted);
+        self.picture_id = self.picture_id.wrapping_add(1) & 0x7fff;
+        let rate: u64 = if self.kind.is_video() { 90_000 } else { 48_000 };
+        let micros = u64::try_from(self.pattern.interval.as_micros()).unwrap_or(0);
+        let ticks = u32::try_from(micros * rate / 1_000_000).unwrap_or(0);
+        self.timestamp = self.timestamp.wrapping_add(ticks);
+        // A source that was held up goes on from now: it never sends a burst to catch up.
+        let next = self.due.map(|due| due + self.pattern.interval);
+        self.due = next.map(|next| if now.since(next) > self.pattern.interval { now } else { next });
+    }
+}
