@@ -26,10 +26,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("telemetry", &["base"]),
     ("config", &["base"]),
     ("api", &["base", "message", "telemetry"]),
-    (
-        "node",
-        &["base", "wire", "message", "control", "transport", "media", "telemetry", "config", "api"],
-    ),
+    ("node", &["base", "wire", "message", "control", "transport", "media", "telemetry", "config", "api"]),
     ("load", &["base", "wire", "message", "client", "telemetry", "config"]),
     ("main", &["node", "load", "config"]),
 ];

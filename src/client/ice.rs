@@ -41,7 +41,16 @@ impl ClientIce {
         random: &mut Random,
     ) -> Self {
         let tie_breaker = random.next_u64();
-        Self { local, remote, candidates, tried: 0, transaction: [0; 12], tie_breaker, selected: None, due: now }
+        Self {
+            local,
+            remote,
+            candidates,
+            tried: 0,
+            transaction: [0; 12],
+            tie_breaker,
+            selected: None,
+            due: now,
+        }
     }
 
     /// Where the server answers.

@@ -80,7 +80,9 @@ const MAX_DESCRIPTOR: usize = 24;
 /// A number that stands for a room's id in a mark (FNV-1a, 64 bits).
 #[must_use]
 pub fn room_tag(room_id: &str) -> u64 {
-    room_id.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    room_id
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

@@ -267,7 +267,9 @@ impl Participant {
         }
         let place = self.place?;
         for source in &mut self.sources {
-            let Ok(Some((len, index))) = source.poll(now, place, self.transport_sequence, out) else { continue };
+            let Ok(Some((len, index))) = source.poll(now, place, self.transport_sequence, out) else {
+                continue;
+            };
             self.transport_sequence = self.transport_sequence.wrapping_add(1);
             self.report.sent += 1;
             return transport.seal_rtp(out, len, index).ok().flatten().map(|len| (to, len));
@@ -279,7 +281,12 @@ impl Participant {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         let transport = self.transport.as_ref()?;
-        let media = self.sources.iter().filter_map(Source::due).min().filter(|_| self.place.is_some() && self.is_up());
+        let media = self
+            .sources
+            .iter()
+            .filter_map(Source::due)
+            .min()
+            .filter(|_| self.place.is_some() && self.is_up());
         [Some(transport.poll_timeout()), media, self.reception.poll_timeout()].into_iter().flatten().min()
     }
 

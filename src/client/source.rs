@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::mark::Mark;
 use crate::base::{ClientId, Epoch, Kind, Ssrc, Time};
-use crate::wire::rtp::RtpHeader;
 use crate::wire::WireError;
+use crate::wire::rtp::RtpHeader;
 
 /// How a kind is sent: its packets' rate, number and size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -165,14 +165,20 @@ impl Source {
             ssrc: self.labels.ssrc,
         };
         let header_len = self.write_header(header, transport_sequence, out)?;
-        let payload = out.get_mut(header_len..header_len + self.pattern.payload_len).ok_or(WireError::NoRoom)?;
+        let payload =
+            out.get_mut(header_len..header_len + self.pattern.payload_len).ok_or(WireError::NoRoom)?;
         self.fill_payload(now, place, payload);
         let packet = (header_len + self.pattern.payload_len, self.next_index);
         self.advance(now, last);
         Ok(Some(packet))
     }
 
-    fn write_header(&self, header: RtpHeader, transport_sequence: u16, out: &mut [u8]) -> Result<usize, WireError> {
+    fn write_header(
+        &self,
+        header: RtpHeader,
+        transport_sequence: u16,
+        out: &mut [u8],
+    ) -> Result<usize, WireError> {
         let level = [0x80 | self.level];
         let counter = transport_sequence.to_be_bytes();
         let mut extensions: [(u8, &[u8]); 2] = [(0, &[]); 2];

@@ -86,7 +86,12 @@ impl ClientTransport {
     ///
     /// # Errors
     /// As [`Outbound::seal_rtp`]; before there are keys as well.
-    pub fn seal_rtp(&mut self, buffer: &mut [u8], len: usize, index: u64) -> Result<Option<usize>, SrtpError> {
+    pub fn seal_rtp(
+        &mut self,
+        buffer: &mut [u8],
+        len: usize,
+        index: u64,
+    ) -> Result<Option<usize>, SrtpError> {
         let Some((outbound, _)) = &mut self.srtp else { return Ok(None) };
         outbound.seal_rtp(buffer, len, index).map(Some)
     }
@@ -101,7 +106,12 @@ impl ClientTransport {
     }
 
     /// Writes the next datagram of ICE or DTLS; answers where it goes and its length.
-    pub fn poll_transmit(&mut self, now: Time, random: &mut Random, out: &mut [u8]) -> Option<(SocketAddr, usize)> {
+    pub fn poll_transmit(
+        &mut self,
+        now: Time,
+        random: &mut Random,
+        out: &mut [u8],
+    ) -> Option<(SocketAddr, usize)> {
         if let Ok(Some(check)) = self.ice.poll_check(now, random, out) {
             return Some(check);
         }

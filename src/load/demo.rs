@@ -51,14 +51,19 @@ const JOINING_AT_ONCE: usize = 8;
 ///
 /// # Errors
 /// [`DemoError`] where the options are out of range or the meeting could not be played.
-pub async fn run(options: &DemoOptions, http_address: &str, mint: &MintToken) -> Result<DemoReport, DemoError> {
+pub async fn run(
+    options: &DemoOptions,
+    http_address: &str,
+    mint: &MintToken,
+) -> Result<DemoReport, DemoError> {
     check(options)?;
     let clock = Clock::start();
     let live = Live::new(options.live);
     let people = bring_in(options, http_address, mint, clock, &live).await?;
     let mut meeting = Meeting::new(people, options.breakouts);
     let until = clock.now() + Duration::from_secs(options.seconds);
-    let played = meeting.play(clock, until, |meeting, step| live.draw(meeting.people(), meeting.tally(), step)).await;
+    let played =
+        meeting.play(clock, until, |meeting, step| live.draw(meeting.people(), meeting.tally(), step)).await;
     let (people, tally) = meeting.into_parts();
     live.end();
     let joins: Vec<Duration> = people.iter().filter_map(|person| person.state().joined_in).collect();
@@ -187,13 +192,18 @@ impl Live {
         let mut rooms = std::collections::BTreeMap::<String, (usize, u64)>::new();
         for person in people {
             let state = person.state();
-            let name = if state.room_id.len() == 32 { state.room_id.chars().take(8).collect() } else { state.room_id };
+            let name = if state.room_id.len() == 32 {
+                state.room_id.chars().take(8).collect()
+            } else {
+                state.room_id
+            };
             let room = rooms.entry(name).or_default();
             room.0 += 1;
             room.1 += state.received;
         }
         let _ = write!(err, "\x1b[2J\x1b[H");
-        let _ = writeln!(err, "Anteroom demo: {step}\n\n  {:<12}{:>8}{:>14}", "room", "people", "packets heard");
+        let _ =
+            writeln!(err, "Anteroom demo: {step}\n\n  {:<12}{:>8}{:>14}", "room", "people", "packets heard");
         for (room, (count, packets)) in &rooms {
             let _ = writeln!(err, "  {room:<12}{count:>8}{packets:>14}");
         }

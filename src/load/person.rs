@@ -213,7 +213,16 @@ impl Runner {
             .map_err(|e| PersonError::Transport(e.to_string()))?;
         let socket = connect_socket(&candidates).await?;
         let state = PersonState { client_id: Some(client_id), ..PersonState::default() };
-        Ok(Self { clock, signalling, socket, participant, replies: BTreeMap::new(), state, publish_state, started })
+        Ok(Self {
+            clock,
+            signalling,
+            socket,
+            participant,
+            replies: BTreeMap::new(),
+            state,
+            publish_state,
+            started,
+        })
     }
 
     async fn run(mut self, mut inbox: mpsc::Receiver<Command>) -> Result<ParticipantReport, PersonError> {
@@ -312,7 +321,8 @@ impl Runner {
     }
 
     fn on_slots(&mut self, data: &Value, room_id: String) {
-        let (Some(client), Some(epoch)) = (self.state.client_id, data.get("epoch").and_then(Value::as_u64)) else {
+        let (Some(client), Some(epoch)) = (self.state.client_id, data.get("epoch").and_then(Value::as_u64))
+        else {
             return;
         };
         let slots = data.get("slots").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
@@ -338,7 +348,8 @@ fn read_claim(slot: &Value) -> Option<SlotClaim> {
 
 /// A socket of the family of the first candidate.
 async fn connect_socket(candidates: &[SocketAddr]) -> Result<UdpSocket, PersonError> {
-    let first = candidates.first().ok_or_else(|| PersonError::Transport("the answer names no address".into()))?;
+    let first =
+        candidates.first().ok_or_else(|| PersonError::Transport("the answer names no address".into()))?;
     let any: SocketAddr = if first.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
     Ok(UdpSocket::bind(any).await?)
 }

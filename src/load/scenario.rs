@@ -63,7 +63,12 @@ impl Meeting {
     ///
     /// # Errors
     /// Where a step was refused or did not happen in time.
-    pub async fn play(&mut self, clock: Clock, until: Time, tell: impl Fn(&Self, &str)) -> Result<(), DemoError> {
+    pub async fn play(
+        &mut self,
+        clock: Clock,
+        until: Time,
+        tell: impl Fn(&Self, &str),
+    ) -> Result<(), DemoError> {
         tell(self, "everybody talks in the parent room");
         for person in &self.people {
             person.publish(Kind::Audio, true).await;
@@ -137,7 +142,8 @@ impl Meeting {
             "audio": true, "video": false, "canvas": true, "share": true,
         });
         let answered = Self::ask(self.moderator()?, "createAndInviteBreakoutRoom", params).await?;
-        let assignments = answered.data.get("assignments").and_then(Value::as_object).cloned().unwrap_or_default();
+        let assignments =
+            answered.data.get("assignments").and_then(Value::as_object).cloned().unwrap_or_default();
         let mut place_of = BTreeMap::new();
         for (room, clients) in &assignments {
             for client in clients.as_array().into_iter().flatten().filter_map(Value::as_str) {
@@ -158,8 +164,10 @@ impl Meeting {
     /// Every third person leaves its breakout room; answers who.
     async fn come_back(&mut self) -> Result<Vec<usize>, DemoError> {
         let in_breakout = |person: &Person| person.state().room_id != PARENT;
-        let leaving: Vec<usize> =
-            (1..self.people.len()).step_by(3).filter(|n| self.people.get(*n).is_some_and(in_breakout)).collect();
+        let leaving: Vec<usize> = (1..self.people.len())
+            .step_by(3)
+            .filter(|n| self.people.get(*n).is_some_and(in_breakout))
+            .collect();
         let leave = leaving.iter().filter_map(|n| self.people.get(*n)).map(|person| async {
             let answered = Self::ask(person, "disconnect", json!({})).await?;
             Self::wait_in(person, PARENT).await?;
@@ -193,11 +201,14 @@ impl Meeting {
                 joins.push((*number, room.clone()));
             }
         }
-        let join = joins.iter().filter_map(|(n, room)| Some((self.people.get(*n)?, room))).map(|(person, room)| async {
-            let answered = Self::ask(person, "joinBreakOutRoom", join_params(room, "participant")).await?;
-            Self::wait_in(person, room).await?;
-            Ok::<_, DemoError>(answered.took)
-        });
+        let join = joins.iter().filter_map(|(n, room)| Some((self.people.get(*n)?, room))).map(
+            |(person, room)| async {
+                let answered =
+                    Self::ask(person, "joinBreakOutRoom", join_params(room, "participant")).await?;
+                Self::wait_in(person, room).await?;
+                Ok::<_, DemoError>(answered.took)
+            },
+        );
         for took in join_all(join).await {
             self.count(1, took?);
         }
