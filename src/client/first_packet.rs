@@ -11,7 +11,7 @@ const MAX_ARRIVALS: usize = 64;
 
 /// The clock of one participant's moves.
 #[derive(Debug, Default)]
-pub struct FirstPacket {
+pub(super) struct FirstPacket {
     arrivals: BTreeMap<Ssrc, VecDeque<(u64, Time)>>,
     moved_at: Option<Time>,
     waiting: Option<(Time, Vec<(Ssrc, u64)>)>,
@@ -20,14 +20,14 @@ pub struct FirstPacket {
 
 impl FirstPacket {
     /// The message that ends a move has come.
-    pub fn moved(&mut self, now: Time) {
+    pub(super) fn moved(&mut self, now: Time) {
         self.moved_at = Some(now);
         self.waiting = None;
     }
 
     /// The first `slots` of the new room: the audio slots that have a publisher, each with its
     /// `from_seq`. Without any, the move is into a room without talkers and is not measured.
-    pub fn slots(&mut self, talkers: Vec<(Ssrc, u64)>) {
+    pub(super) fn slots(&mut self, talkers: Vec<(Ssrc, u64)>) {
         let Some(moved_at) = self.moved_at.take() else { return };
         if talkers.is_empty() {
             return;
@@ -40,7 +40,7 @@ impl FirstPacket {
     }
 
     /// An audio packet has come.
-    pub fn packet(&mut self, now: Time, ssrc: Ssrc, seq: u64) {
+    pub(super) fn packet(&mut self, now: Time, ssrc: Ssrc, seq: u64) {
         let arrivals = self.arrivals.entry(ssrc).or_default();
         if arrivals.len() == MAX_ARRIVALS {
             arrivals.pop_front();
@@ -55,7 +55,7 @@ impl FirstPacket {
 
     /// The times from "done" to the first packet, one a move; zero where the packet came first.
     #[must_use]
-    pub fn measured(&self) -> &[Duration] {
+    pub(super) fn measured(&self) -> &[Duration] {
         &self.measured
     }
 

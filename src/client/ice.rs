@@ -19,7 +19,7 @@ const PRIORITY: u32 = 2_130_706_431;
 
 /// The controlling agent.
 #[derive(Debug)]
-pub struct ClientIce {
+pub(super) struct ClientIce {
     local: IceCredentials,
     remote: IceCredentials,
     candidates: Vec<SocketAddr>,
@@ -33,7 +33,7 @@ pub struct ClientIce {
 impl ClientIce {
     /// An agent that checks `candidates` from `now` on.
     #[must_use]
-    pub fn new(
+    pub(super) fn new(
         now: Time,
         local: IceCredentials,
         remote: IceCredentials,
@@ -55,13 +55,13 @@ impl ClientIce {
 
     /// Where the server answers.
     #[must_use]
-    pub fn selected(&self) -> Option<SocketAddr> {
+    pub(super) fn selected(&self) -> Option<SocketAddr> {
         self.selected
     }
 
     /// When the next check is due.
     #[must_use]
-    pub fn poll_timeout(&self) -> Time {
+    pub(super) fn poll_timeout(&self) -> Time {
         self.due
     }
 
@@ -69,7 +69,7 @@ impl ClientIce {
     ///
     /// # Errors
     /// Where `out` is too small.
-    pub fn poll_check(
+    pub(super) fn poll_check(
         &mut self,
         now: Time,
         random: &mut Random,
@@ -99,7 +99,7 @@ impl ClientIce {
     }
 
     /// Takes a response; one that the server did not sign has no effect.
-    pub fn handle_response(&mut self, now: Time, from: SocketAddr, message: &[u8]) {
+    pub(super) fn handle_response(&mut self, now: Time, from: SocketAddr, message: &[u8]) {
         let Ok(view) = StunView::parse(message) else { return };
         let ours = view.class() == Class::Success && view.transaction_id() == self.transaction;
         if ours && view.check_integrity(self.remote.pwd.as_bytes()) && self.selected.is_none() {

@@ -14,3 +14,7 @@ pub use judge::{Judge, SlotClaim, Verdict, Wrong};
 pub use mark::{Mark, room_tag};
 pub use participant::{Participant, ParticipantError, ParticipantReport, ParticipantSettings};
 pub use source::{Labels, Pattern, Place, Source};
+
+// What a driver of synthetic participants needs besides, so that it need not know `transport`.
+pub use crate::transport::TimeAnchor;
+pub use crate::transport::dtls::DtlsIdentity as ClientIdentity;

@@ -15,8 +15,8 @@ use crate::base::{Kind, Mid, Random, Ssrc, Time};
 use crate::message::{SrtpProfile, Tracks};
 use crate::transport::dtls::{DtlsIdentity, RtcDtls};
 use crate::transport::ice::IceCredentials;
-use crate::transport::sdp::{OfferBuilder, ServerAnswer};
-use crate::transport::{Codec, TimeAnchor};
+use crate::transport::sdp::{Numbering, OfferBuilder, OfferedSend, ServerAnswer};
+use crate::transport::{Codec, ExtensionIds, TimeAnchor};
 use crate::wire::rtcp::{RtcpPacket, packets};
 use crate::wire::rtp::RtpView;
 
@@ -85,6 +85,22 @@ pub struct Participant {
     report: ParticipantReport,
 }
 
+/// Clients number codecs and extensions as they like; half of the synthetic ones do it otherwise
+/// than browsers, so that every meeting has both.
+fn numbering(random: &mut Random) -> Numbering {
+    if random.below(2) == 0 {
+        return Numbering::default();
+    }
+    let extensions = ExtensionIds {
+        mid: Some(9),
+        audio_level: Some(6),
+        transport_cc: Some(12),
+        abs_send_time: Some(7),
+        dependency_descriptor: Some(13),
+    };
+    Numbering { audio: 100, first_video: 101, extensions }
+}
+
 impl Participant {
     /// A participant that has not joined yet.
     #[must_use]
@@ -95,20 +111,24 @@ impl Participant {
         mut random: Random,
     ) -> Self {
         let local = IceCredentials::random(&mut random);
+        let mut send = |(kind, mid): (Kind, &str)| OfferedSend {
+            mid: Mid::from(mid),
+            kind,
+            ssrc: Ssrc(random.next_u32()),
+            rtx: kind.is_video().then(|| Ssrc(random.next_u32())),
+        };
         let offer = OfferBuilder {
+            sends: SENT_KINDS.into_iter().map(&mut send).collect(),
+            session_id: random.next_u64() >> 1,
+            version: 1,
             ufrag: local.ufrag.clone(),
             pwd: local.pwd.clone(),
-            fingerprint: identity.fingerprint(),
-            sends: SENT_KINDS
-                .into_iter()
-                .map(|(kind, mid)| {
-                    let rtx = kind.is_video().then(|| Ssrc(random.next_u32()));
-                    (Mid::from(mid), kind, Ssrc(random.next_u32()), rtx)
-                })
-                .collect(),
+            fingerprint: identity.fingerprint().clone(),
             audio_slots: settings.audio_slots,
             video_slots: settings.video_slots,
             codecs: vec![Codec::Opus, Codec::Vp8],
+            numbering: numbering(&mut random),
+            cname: "synthetic".to_owned(),
         };
         Self {
             settings,
@@ -132,8 +152,7 @@ impl Participant {
     /// The SDP offer and what is sent on which m-line.
     #[must_use]
     pub fn offer(&self) -> (String, Tracks) {
-        let tracks = self.offer.sends.iter().map(|(mid, kind, ..)| (mid.clone(), *kind)).collect();
-        (self.offer.write(), tracks)
+        (self.offer.write(), self.offer.tracks())
     }
 
     /// Takes the server's answer and starts to connect; answers the server's addresses.
@@ -146,10 +165,10 @@ impl Participant {
         let remote = IceCredentials { ufrag: answer.ufrag.clone(), pwd: answer.pwd.clone() };
         let candidates = answer.candidates.clone();
         let ice = ClientIce::new(now, self.local.clone(), remote, candidates.clone(), &mut self.random);
-        let fingerprints = vec![answer.fingerprint.clone()];
-        let dtls = RtcDtls::client(now, self.anchor, &self.identity, fingerprints, &self.settings.profiles)
+        let peer = std::slice::from_ref(&answer.fingerprint);
+        let dtls = RtcDtls::client(now, &self.identity, peer, &self.settings.profiles, self.anchor)
             .map_err(|e| failed(&e))?;
-        self.transport = Some(ClientTransport::new(ice, Box::new(dtls)));
+        self.transport = Some(ClientTransport::new(ice, dtls));
         self.audio_slots = answer.slots.iter().filter(|slot| !slot.video).map(|slot| slot.ssrc).collect();
         self.sources = self.make_sources(&answer);
         Ok(candidates)
@@ -157,8 +176,8 @@ impl Participant {
 
     fn make_sources(&mut self, answer: &ServerAnswer) -> Vec<Source> {
         let mut sources = Vec::new();
-        for (mid, kind, ssrc, _) in &self.offer.sends {
-            let Some(line) = answer.sends.iter().find(|line| line.mid == *mid) else { continue };
+        for OfferedSend { mid, kind, ssrc, .. } in &self.offer.sends {
+            let Some(line) = answer.send(mid) else { continue };
             let Some(codec) = line.codecs.first() else { continue };
             let labels = Labels {
                 ssrc: *ssrc,
@@ -178,6 +197,12 @@ impl Participant {
     #[must_use]
     pub fn is_up(&self) -> bool {
         self.transport.as_ref().is_some_and(|transport| transport.media_address().is_some())
+    }
+
+    /// Whether the connection has failed for good.
+    #[must_use]
+    pub fn has_failed(&self) -> bool {
+        self.transport.as_ref().is_some_and(ClientTransport::failed)
     }
 
     /// Packets received and decrypted so far.

@@ -21,21 +21,21 @@ struct Stream {
 
 /// What is known of the streams received.
 #[derive(Debug, Default)]
-pub struct Reception {
+pub(super) struct Reception {
     streams: BTreeMap<Ssrc, Stream>,
     due: Option<Time>,
 }
 
 impl Reception {
     /// A packet with this extended sequence number has come.
-    pub fn packet(&mut self, now: Time, ssrc: Ssrc, seq: u64) {
+    pub(super) fn packet(&mut self, now: Time, ssrc: Ssrc, seq: u64) {
         let stream = self.streams.entry(ssrc).or_insert(Stream { highest: seq, sender_report: None });
         stream.highest = stream.highest.max(seq);
         self.due.get_or_insert(now + INTERVAL);
     }
 
     /// A sender report with this NTP time has come.
-    pub fn sender_report(&mut self, now: Time, ssrc: Ssrc, ntp: u64) {
+    pub(super) fn sender_report(&mut self, now: Time, ssrc: Ssrc, ntp: u64) {
         if let Some(stream) = self.streams.get_mut(&ssrc) {
             let middle = u32::try_from((ntp >> 16) & 0xffff_ffff).unwrap_or(0);
             stream.sender_report = Some((middle, now));
@@ -44,7 +44,7 @@ impl Reception {
 
     /// When the next report is due.
     #[must_use]
-    pub fn poll_timeout(&self) -> Option<Time> {
+    pub(super) fn poll_timeout(&self) -> Option<Time> {
         self.due
     }
 
@@ -52,7 +52,12 @@ impl Reception {
     ///
     /// # Errors
     /// Where `out` is too small.
-    pub fn poll(&mut self, now: Time, sender: Ssrc, out: &mut [u8]) -> Result<Option<usize>, WireError> {
+    pub(super) fn poll(
+        &mut self,
+        now: Time,
+        sender: Ssrc,
+        out: &mut [u8],
+    ) -> Result<Option<usize>, WireError> {
         if self.due.is_none_or(|due| due > now) {
             return Ok(None);
         }

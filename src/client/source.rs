@@ -165,8 +165,9 @@ impl Source {
             ssrc: self.labels.ssrc,
         };
         let header_len = self.write_header(header, transport_sequence, out)?;
-        let payload =
-            out.get_mut(header_len..header_len + self.pattern.payload_len).ok_or(WireError::NoRoom)?;
+        let payload = out
+            .get_mut(header_len..header_len + self.pattern.payload_len)
+            .ok_or(WireError::NoSpace("payload"))?;
         self.fill_payload(now, place, payload);
         let packet = (header_len + self.pattern.payload_len, self.next_index);
         self.advance(now, last);

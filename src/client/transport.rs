@@ -6,13 +6,13 @@ use std::net::SocketAddr;
 use super::ice::ClientIce;
 use crate::base::{Random, Time};
 use crate::message::SrtpProfile;
-use crate::transport::dtls::{Dtls, DtlsEvent};
+use crate::transport::dtls::{Dtls, DtlsEvent, RtcDtls};
 use crate::transport::srtp::{Inbound, Outbound, SrtpError};
 use crate::wire::demux::{DatagramKind, classify};
 
 /// What a datagram held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Opened {
+pub(super) enum Opened {
     /// Nothing for the application.
     Nothing,
     /// An RTP packet of this length in the datagram's place, with this SRTP index.
@@ -24,9 +24,9 @@ pub enum Opened {
 }
 
 /// One connection to a server.
-pub struct ClientTransport {
+pub(super) struct ClientTransport {
     ice: ClientIce,
-    dtls: Box<dyn Dtls>,
+    dtls: RtcDtls,
     srtp: Option<(Outbound, Inbound)>,
     profile: Option<SrtpProfile>,
     failed: bool,
@@ -39,24 +39,24 @@ const MAX_OUTGOING: usize = 64;
 impl ClientTransport {
     /// A connection that starts checking at once.
     #[must_use]
-    pub fn new(ice: ClientIce, dtls: Box<dyn Dtls>) -> Self {
+    pub(super) fn new(ice: ClientIce, dtls: RtcDtls) -> Self {
         Self { ice, dtls, srtp: None, profile: None, failed: false, outgoing: VecDeque::new() }
     }
 
     /// What protects the media, once that is agreed.
     #[must_use]
-    pub fn profile(&self) -> Option<SrtpProfile> {
+    pub(super) fn profile(&self) -> Option<SrtpProfile> {
         self.profile
     }
 
     /// Whether the connection failed for good.
     #[must_use]
-    pub fn failed(&self) -> bool {
+    pub(super) fn failed(&self) -> bool {
         self.failed
     }
 
     /// Takes a datagram; media is decrypted in place.
-    pub fn handle(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8]) -> Opened {
+    pub(super) fn handle(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8]) -> Opened {
         match classify(datagram) {
             Some(DatagramKind::Stun) => self.ice.handle_response(now, from, datagram),
             Some(DatagramKind::Dtls) => {
@@ -78,7 +78,7 @@ impl ClientTransport {
 
     /// Where media goes, once it may.
     #[must_use]
-    pub fn media_address(&self) -> Option<SocketAddr> {
+    pub(super) fn media_address(&self) -> Option<SocketAddr> {
         self.srtp.as_ref().and_then(|_| self.ice.selected())
     }
 
@@ -86,7 +86,7 @@ impl ClientTransport {
     ///
     /// # Errors
     /// As [`Outbound::seal_rtp`]; before there are keys as well.
-    pub fn seal_rtp(
+    pub(super) fn seal_rtp(
         &mut self,
         buffer: &mut [u8],
         len: usize,
@@ -100,13 +100,13 @@ impl ClientTransport {
     ///
     /// # Errors
     /// As [`Outbound::seal_rtcp`].
-    pub fn seal_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<Option<usize>, SrtpError> {
+    pub(super) fn seal_rtcp(&mut self, buffer: &mut [u8], len: usize) -> Result<Option<usize>, SrtpError> {
         let Some((outbound, _)) = &mut self.srtp else { return Ok(None) };
         outbound.seal_rtcp(buffer, len).map(Some)
     }
 
     /// Writes the next datagram of ICE or DTLS; answers where it goes and its length.
-    pub fn poll_transmit(
+    pub(super) fn poll_transmit(
         &mut self,
         now: Time,
         random: &mut Random,
@@ -123,13 +123,13 @@ impl ClientTransport {
 
     /// When [`Self::handle_timeout`] has something to do.
     #[must_use]
-    pub fn poll_timeout(&self) -> Time {
+    pub(super) fn poll_timeout(&self) -> Time {
         let ice = self.ice.poll_timeout();
         self.dtls.poll_timeout().filter(|_| self.ice.selected().is_some()).map_or(ice, |dtls| dtls.min(ice))
     }
 
     /// Does what is due.
-    pub fn handle_timeout(&mut self, now: Time) {
+    pub(super) fn handle_timeout(&mut self, now: Time) {
         // The handshake starts once there is somebody to talk to.
         if self.ice.selected().is_some() {
             self.dtls.handle_timeout(now);

@@ -13,4 +13,6 @@ mod scenario;
 mod signalling;
 
 pub use demo::{DemoError, DemoOptions, MintToken, run};
+pub use person::PersonError;
 pub use report::{DemoReport, Percentiles};
+pub use signalling::SignallingError;

@@ -13,8 +13,9 @@ use tokio::task::JoinHandle;
 use super::clock::Clock;
 use super::signalling::{Incoming, Signalling, SignallingError};
 use crate::base::{ClientId, Epoch, Kind, Random, Ssrc, Time};
-use crate::client::{Participant, ParticipantReport, Place, SlotClaim, room_tag};
-use crate::transport::DtlsIdentity;
+use crate::client::{
+    ClientIdentity, Participant, ParticipantReport, ParticipantSettings, Place, SlotClaim, room_tag,
+};
 
 /// Why a participant could not take part.
 #[derive(Debug, thiserror::Error)]
@@ -46,7 +47,7 @@ pub enum PersonError {
 
 /// What others may know of a participant while it runs.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct PersonState {
+pub(super) struct PersonState {
     /// Its id, once it has joined.
     pub client_id: Option<ClientId>,
     /// The room whose slots it was told last.
@@ -65,7 +66,7 @@ pub struct PersonState {
 
 /// The answer to a request.
 #[derive(Clone, Debug)]
-pub struct Answered {
+pub(super) struct Answered {
     /// The ack's data.
     pub data: Value,
     /// From the request to the ack.
@@ -80,7 +81,7 @@ enum Command {
 }
 
 /// The handle of a participant.
-pub struct Person {
+pub(super) struct Person {
     /// Its name.
     pub name: String,
     commands: mpsc::Sender<Command>,
@@ -96,7 +97,7 @@ impl Person {
     ///
     /// # Errors
     /// Where the server does not answer, refuses the token or the offer.
-    pub async fn join(
+    pub(super) async fn join(
         http_address: &str,
         name: &str,
         token: &str,
@@ -112,7 +113,7 @@ impl Person {
 
     /// What is known of it now.
     #[must_use]
-    pub fn state(&self) -> PersonState {
+    pub(super) fn state(&self) -> PersonState {
         self.state.borrow().clone()
     }
 
@@ -120,7 +121,7 @@ impl Person {
     ///
     /// # Errors
     /// Where it has none: it has not joined.
-    pub fn client_id(&self) -> Result<ClientId, PersonError> {
+    pub(super) fn client_id(&self) -> Result<ClientId, PersonError> {
         self.state.borrow().client_id.ok_or(PersonError::Gone)
     }
 
@@ -128,7 +129,7 @@ impl Person {
     ///
     /// # Errors
     /// Where no ack comes, or its `result` is not 0.
-    pub async fn request(&self, method: &str, params: Value) -> Result<Answered, PersonError> {
+    pub(super) async fn request(&self, method: &str, params: Value) -> Result<Answered, PersonError> {
         let (reply, answer) = oneshot::channel();
         let command = Command::Request { method: method.to_owned(), params, reply };
         self.commands.send(command).await.map_err(|_| PersonError::Gone)?;
@@ -142,12 +143,12 @@ impl Person {
     }
 
     /// Starts or stops sending packets of a kind. The server hears nothing of it.
-    pub async fn publish(&self, kind: Kind, on: bool) {
+    pub(super) async fn publish(&self, kind: Kind, on: bool) {
         let _ = self.commands.send(Command::Publish { kind, on }).await;
     }
 
     /// Speaks as loud as this, in -dBov.
-    pub async fn level(&self, level: u8) {
+    pub(super) async fn level(&self, level: u8) {
         let _ = self.commands.send(Command::Level(level)).await;
     }
 
@@ -155,7 +156,11 @@ impl Person {
     ///
     /// # Errors
     /// Where that takes longer than 10 s.
-    pub async fn wait(&self, what: &str, is: impl FnMut(&PersonState) -> bool) -> Result<(), PersonError> {
+    pub(super) async fn wait(
+        &self,
+        what: &str,
+        is: impl FnMut(&PersonState) -> bool,
+    ) -> Result<(), PersonError> {
         let mut state = self.state.clone();
         let late = |_| PersonError::Late(format!("{}: {what}", self.name), PATIENCE);
         let waited = tokio::time::timeout(PATIENCE, state.wait_for(is)).await.map_err(late)?;
@@ -166,7 +171,7 @@ impl Person {
     ///
     /// # Errors
     /// Where it had failed before.
-    pub async fn finish(self) -> Result<ParticipantReport, PersonError> {
+    pub(super) async fn finish(self) -> Result<ParticipantReport, PersonError> {
         let _ = self.commands.send(Command::Finish).await;
         self.task.await.map_err(|_| PersonError::Gone)?
     }
@@ -193,9 +198,9 @@ impl Runner {
     ) -> Result<Self, PersonError> {
         let started = clock.now();
         let mut signalling = Signalling::open(http_address, token).await?;
-        let identity = DtlsIdentity::generate().map_err(|e| PersonError::Transport(e.to_string()))?;
-        let mut participant = Participant::new(clock.now(), clock.anchor(), &identity, random)
-            .map_err(|e| PersonError::Transport(e.to_string()))?;
+        let identity = ClientIdentity::generate().map_err(|e| PersonError::Transport(e.to_string()))?;
+        let mut participant =
+            Participant::new(ParticipantSettings::default(), clock.anchor(), identity, random);
         let (sdp, tracks) = participant.offer();
         signalling.request("joinRoom", &json!({"sdp": sdp, "tracks": tracks})).await?;
         let joined = loop {
@@ -208,9 +213,8 @@ impl Runner {
         let (Some(client_id), Some(sdp)) = (client_id, joined.get("sdp").and_then(Value::as_str)) else {
             return Err(refused());
         };
-        let candidates = participant
-            .answer(clock.now(), client_id, sdp)
-            .map_err(|e| PersonError::Transport(e.to_string()))?;
+        let candidates =
+            participant.answer(clock.now(), sdp).map_err(|e| PersonError::Transport(e.to_string()))?;
         let socket = connect_socket(&candidates).await?;
         let state = PersonState { client_id: Some(client_id), ..PersonState::default() };
         Ok(Self {
@@ -230,6 +234,9 @@ impl Runner {
         loop {
             self.send_all();
             self.tell();
+            if self.participant.has_failed() {
+                return Err(PersonError::Transport("DTLS failed, or the server closed it".to_owned()));
+            }
             let due = self.participant.poll_timeout().unwrap_or_else(|| self.clock.now() + PATIENCE);
             // What the server says comes before what is sent next, so that a mark names the room
             // that the participant was told to be in.

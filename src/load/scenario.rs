@@ -14,7 +14,7 @@ use crate::base::{Kind, Time};
 
 /// What the meeting has counted.
 #[derive(Clone, Debug, Default)]
-pub struct Tally {
+pub(super) struct Tally {
     /// Participants who changed group.
     pub moves: u64,
     /// From each request that moved people to its ack.
@@ -22,7 +22,7 @@ pub struct Tally {
 }
 
 /// A meeting under way.
-pub struct Meeting {
+pub(super) struct Meeting {
     people: Vec<Person>,
     breakouts: usize,
     tally: Tally,
@@ -40,22 +40,22 @@ const LARGEST_BREAKOUT: usize = 5;
 
 impl Meeting {
     /// A meeting of people of whom the first is the moderator.
-    pub fn new(people: Vec<Person>, breakouts: usize) -> Self {
+    pub(super) fn new(people: Vec<Person>, breakouts: usize) -> Self {
         Self { people, breakouts, tally: Tally::default(), round: 0 }
     }
 
     /// Everybody in it.
-    pub fn people(&self) -> &[Person] {
+    pub(super) fn people(&self) -> &[Person] {
         &self.people
     }
 
     /// What was counted so far.
-    pub fn tally(&self) -> &Tally {
+    pub(super) fn tally(&self) -> &Tally {
         &self.tally
     }
 
     /// Ends the meeting.
-    pub fn into_parts(self) -> (Vec<Person>, Tally) {
+    pub(super) fn into_parts(self) -> (Vec<Person>, Tally) {
         (self.people, self.tally)
     }
 
@@ -63,7 +63,7 @@ impl Meeting {
     ///
     /// # Errors
     /// Where a step was refused or did not happen in time.
-    pub async fn play(
+    pub(super) async fn play(
         &mut self,
         clock: Clock,
         until: Time,

@@ -24,7 +24,7 @@ pub enum SignallingError {
 
 /// What the server sent.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Incoming {
+pub(super) enum Incoming {
     /// The answer to the request of this id.
     Ack {
         /// The request's id.
@@ -44,7 +44,7 @@ pub enum Incoming {
 }
 
 /// One signalling connection.
-pub struct Signalling {
+pub(super) struct Signalling {
     socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
     next_id: u64,
     pending: BTreeMap<String, String>,
@@ -55,7 +55,7 @@ impl Signalling {
     ///
     /// # Errors
     /// [`SignallingError::WebSocket`] where the server does not answer or refuses the token.
-    pub async fn open(http_address: &str, token: &str) -> Result<Self, SignallingError> {
+    pub(super) async fn open(http_address: &str, token: &str) -> Result<Self, SignallingError> {
         let url = format!("ws://{http_address}/v1/ws?token={token}");
         let (socket, _) = connect_async(url).await.map_err(Box::new)?;
         if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
@@ -69,7 +69,7 @@ impl Signalling {
     ///
     /// # Errors
     /// [`SignallingError::WebSocket`] where the connection is gone.
-    pub async fn request(&mut self, method: &str, params: &Value) -> Result<String, SignallingError> {
+    pub(super) async fn request(&mut self, method: &str, params: &Value) -> Result<String, SignallingError> {
         self.next_id += 1;
         let id = self.next_id.to_string();
         let frame = json!({"id": id, "method": method, "params": params}).to_string();
@@ -82,7 +82,7 @@ impl Signalling {
     ///
     /// # Errors
     /// Where the connection is gone or what came is no frame.
-    pub async fn next(&mut self) -> Result<Incoming, SignallingError> {
+    pub(super) async fn next(&mut self) -> Result<Incoming, SignallingError> {
         loop {
             match self.socket.next().await {
                 Some(Ok(Message::Text(text))) => return self.read_frame(&text),
@@ -98,7 +98,7 @@ impl Signalling {
     }
 
     /// Says goodbye to the server.
-    pub async fn close(&mut self) {
+    pub(super) async fn close(&mut self) {
         let _ = self.socket.close(None).await;
     }
 
