@@ -1,0 +1,434 @@
+//! `joinRoom` and `restartIce`: taking a seat, coming back to one, and renewing its connection.
+
+use serde_json::{Value, json};
+
+use super::answers::Answers;
+use super::context::{Context, SeatRef};
+use super::deadline::{ANSWER_WAIT, Deadline};
+use super::denied::Denied;
+use super::log::Audience;
+use super::moves::slot_states;
+use super::params::Params;
+use super::reply::{Answer, ReplyTo};
+use super::seat::{Media, Place, Reconnect, Seat};
+use super::session::Session;
+use crate::base::{ClientId, Epoch, LinkId, ParticipantId};
+use crate::message::{
+    self as protocol, CloseReason, Connect, Event, LossReason, MediaCommand, Method, Person, Placement,
+    Refusal, Role, SdpRefusal, SlotBinding, SlotState, Tracks,
+};
+
+/// What a `joinRoom` asks for.
+pub(super) struct JoinRoom<'a> {
+    sdp: Option<&'a str>,
+    tracks: Option<Tracks>,
+    pub(super) resume: Option<&'a str>,
+}
+
+impl<'a> JoinRoom<'a> {
+    pub(super) fn read(params: Params<'a>) -> Result<Self, Denied> {
+        let resume = params.optional_text("resume")?;
+        let sdp = params.optional_text("sdp")?;
+        if sdp.is_none() && resume.is_none() {
+            return Err(Denied::field("sdp", "an SDP offer"));
+        }
+        Ok(Self { sdp, tracks: params.tracks()?, resume })
+    }
+}
+
+/// A join whose offer is being answered. Its seat is reserved.
+pub(super) struct Fresh {
+    person: Person,
+    role: Role,
+    reply: ReplyTo,
+    sent: super::seat::Sent,
+}
+
+impl Session {
+    /// Takes a seat, or comes back to one, for a link that speaks for none yet.
+    pub(super) fn join_room(
+        &mut self,
+        cx: &mut Context,
+        reply: &ReplyTo,
+        join: JoinRoom<'_>,
+    ) -> Result<(), Denied> {
+        match join.resume {
+            Some(secret) => {
+                let seat = self.seats.values().find(|seat| is_secret(seat.resume, secret));
+                let client = seat.map(|seat| seat.client).ok_or_else(seat_gone)?;
+                let before = self.log.seq();
+                if let Answer::Now(data) = self.come_back(cx, client, reply, join)? {
+                    self.ack_since(cx, client, reply, before, data);
+                }
+                Ok(())
+            }
+            None => self.take_seat(cx, reply, join),
+        }
+    }
+
+    /// `joinRoom` from a link that has its seat: its media connection is made anew.
+    pub(super) fn rejoin(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        reply: &ReplyTo,
+        params: Params<'_>,
+    ) -> Result<Answer, Denied> {
+        let join = JoinRoom::read(params)?;
+        let secret = join.resume.ok_or(Refusal::AlreadyActive)?;
+        if !is_secret(self.seat(client)?.resume, secret) {
+            return Err(seat_gone());
+        }
+        self.come_back(cx, client, reply, join)
+    }
+
+    fn take_seat(&mut self, cx: &mut Context, reply: &ReplyTo, join: JoinRoom<'_>) -> Result<(), Denied> {
+        let Some((claims, offer)) = cx.link(reply.link).map(|link| link.claims.clone()).zip(join.sdp) else {
+            return Err(Refusal::Internal.into());
+        };
+        let seats = usize::try_from(self.settings.max_participants).unwrap_or(usize::MAX);
+        if self.seats.len() + self.fresh.len() >= seats {
+            return Err(Denied::new(Refusal::RoomFull, "This room is full."));
+        }
+        let client = ClientId(cx.random.next_u128());
+        let participant = cx.next_participant(SeatRef { session: self.id, client });
+        let publish = self.first_publish(claims.role);
+        let sent = super::seat::Sent { epoch: Epoch(cx.now.as_micros().max(1)), group: self.group, publish };
+        let placement = Placement { participant, group: sent.group, epoch: sent.epoch, publish };
+        let connect = Connect { offer: offer.to_owned(), tracks: join.tracks, placement };
+        cx.media(self.worker, MediaCommand::Connect(connect));
+        let person = Person { id: client, name: claims.name.into() };
+        self.fresh.insert(participant, Fresh { person, role: claims.role, reply: reply.clone(), sent });
+        self.deadlines.set(Deadline::Fresh(participant), cx.now + ANSWER_WAIT);
+        if let Some(link) = cx.link_mut(reply.link) {
+            link.joining = Some((self.id, reply.id.clone()));
+        }
+        cx.load_more(self.worker);
+        self.mind_emptiness(cx);
+        Ok(())
+    }
+
+    /// Brings a client back to its seat: signalling only, or a new media connection as well.
+    fn come_back(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        reply: &ReplyTo,
+        join: JoinRoom<'_>,
+    ) -> Result<Answer, Denied> {
+        let seat = self.seats.get_mut(&client).ok_or_else(seat_gone)?;
+        if seat.connecting.is_some() {
+            return Err(Refusal::RequestInProgress.into());
+        }
+        let Some(offer) = join.sdp else {
+            if seat.media == Media::Lost {
+                let text = "Your media connection is gone. Join with `resume` and a new `sdp`.";
+                return Err(Denied::new(Refusal::JoinFailed, text));
+            }
+            self.attach(cx, client, reply);
+            return Ok(Answer::Now(self.joined(client, None)));
+        };
+        let previous = seat.sent;
+        let placement = self.place(cx, client).ok_or(Refusal::Internal)?;
+        let connect = Connect { offer: offer.to_owned(), tracks: join.tracks, placement };
+        cx.media(self.worker, MediaCommand::Connect(connect));
+        if let Some(seat) = self.seats.get_mut(&client) {
+            seat.connecting = Some(Reconnect { reply: reply.clone(), epoch: placement.epoch, previous });
+        }
+        self.deadlines.set(Deadline::Reconnect(client), cx.now + ANSWER_WAIT);
+        if let Some(link) = cx.link_mut(reply.link) {
+            link.joining = Some((self.id, reply.id.clone()));
+        }
+        Ok(Answer::Later)
+    }
+
+    /// Lets a link speak for a seat. The link before it is closed; the secret is a new one.
+    fn attach(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo) {
+        let Some(seat) = self.seats.get_mut(&client) else { return };
+        seat.resume = cx.random.next_u128();
+        seat.answers.begin(cx.now, &reply.id);
+        let before = seat.link.replace(reply.link);
+        if let Some(before) = before.filter(|before| *before != reply.link) {
+            cx.replace_link(before, CloseReason::Replaced);
+        }
+        if let Some(link) = cx.link_mut(reply.link) {
+            link.seat = Some(SeatRef { session: self.id, client });
+        }
+        self.unhold(cx, client);
+    }
+
+    /// The worker has answered an offer.
+    pub(super) fn answered(
+        &mut self,
+        cx: &mut Context,
+        participant: ParticipantId,
+        client: ClientId,
+        epoch: Epoch,
+        result: Result<protocol::Answer, SdpRefusal>,
+    ) {
+        if self.fresh.get(&participant).is_some_and(|fresh| fresh.sent.epoch == epoch) {
+            self.fresh_answered(cx, participant, result);
+        } else if let Some(seat) = self.seats.get_mut(&client)
+            && let Some(connecting) = seat.connecting.take_if(|connecting| connecting.epoch == epoch)
+        {
+            self.deadlines.clear(&Deadline::Reconnect(client));
+            self.reconnect_answered(cx, client, &connecting, result);
+        }
+    }
+
+    fn fresh_answered(
+        &mut self,
+        cx: &mut Context,
+        participant: ParticipantId,
+        result: Result<protocol::Answer, SdpRefusal>,
+    ) {
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                let denied = Denied::new(Refusal::BadParameter, refusal.reason);
+                return self.fail_fresh(cx, participant, &denied);
+            }
+        };
+        let Some(fresh) = self.fresh.remove(&participant) else { return };
+        self.deadlines.clear(&Deadline::Fresh(participant));
+        let Fresh { person, role, reply, sent } = fresh;
+        let client = person.id;
+        let connected = Event::UserConnected { person: person.clone(), participant, role };
+        let since = self.tell(cx, connected, Audience::Everyone);
+        let slots = empty_slots(cx, self, &answer);
+        let seat = Seat {
+            client,
+            participant,
+            name: person.name,
+            role,
+            since,
+            microphone: true,
+            camera: true,
+            place: Place::Parent,
+            movement: None,
+            link: None,
+            media: Media::Connecting,
+            held_until: None,
+            sent: Some(sent),
+            epoch: sent.epoch,
+            confirmed: sent.epoch,
+            connection: sent.epoch,
+            connecting: None,
+            restarting: None,
+            slots,
+            resume: 0,
+            answers: Answers::default(),
+            last_event: 0,
+            last_forgotten: 0,
+        };
+        self.seats.insert(client, seat);
+        self.parent.insert(client);
+        self.set_role(client, role);
+        self.attach(cx, client, &reply);
+        if let Some(link) = cx.link_mut(reply.link) {
+            link.joining = None;
+        }
+        let data = self.joined(client, Some(&answer.sdp));
+        self.ack(cx, client, &reply, Some(since), data);
+        if role == Role::Moderator {
+            self.pass_ownership(cx, None);
+        }
+        self.sync_publish(cx, client);
+    }
+
+    fn reconnect_answered(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        connecting: &Reconnect,
+        result: Result<protocol::Answer, SdpRefusal>,
+    ) {
+        let reply = &connecting.reply;
+        let here = cx.link_mut(reply.link).map(|link| link.joining = None).is_some();
+        let answer = match result {
+            Ok(answer) => answer,
+            Err(refusal) => {
+                self.restore_placement(client, connecting);
+                let denied = Denied::new(Refusal::BadParameter, refusal.reason);
+                self.ack_denied(cx, client, reply, &denied);
+                return self.sync_publish(cx, client);
+            }
+        };
+        let slots = empty_slots(cx, self, &answer);
+        if let Some(seat) = self.seats.get_mut(&client) {
+            seat.connection = connecting.epoch;
+            seat.confirmed = connecting.epoch.max(seat.confirmed);
+            seat.media = Media::Connecting;
+            seat.slots = slots;
+            if let Some(restart) = seat.restarting.take() {
+                self.deadlines.clear(&Deadline::Restart(client));
+                self.ack_denied(cx, client, &restart, &Denied::from(Refusal::JoinFailed));
+            }
+        }
+        // A client that went away while it waited still has the old secret, and comes back with it.
+        if here {
+            let before = self.log.seq();
+            self.attach(cx, client, reply);
+            let data = self.joined(client, Some(&answer.sdp));
+            self.ack_since(cx, client, reply, before, data);
+        } else {
+            cx.paid(reply.link);
+        }
+        self.sync_publish(cx, client);
+    }
+
+    /// The offer was refused: what the worker knew before holds on, unless it was told more since.
+    fn restore_placement(&mut self, client: ClientId, connecting: &Reconnect) {
+        if let Some(seat) = self.seats.get_mut(&client)
+            && seat.sent.is_some_and(|sent| sent.epoch == connecting.epoch)
+        {
+            seat.sent = connecting.previous;
+        }
+    }
+
+    fn fail_fresh(&mut self, cx: &mut Context, participant: ParticipantId, denied: &Denied) {
+        let Some(fresh) = self.fresh.remove(&participant) else { return };
+        self.deadlines.clear(&Deadline::Fresh(participant));
+        cx.participants.remove(&participant);
+        cx.load_less(self.worker);
+        if let Some(link) = cx.link_mut(fresh.reply.link) {
+            link.joining = None;
+        }
+        cx.ack(fresh.reply.link, &fresh.reply.id, Method::JoinRoom.failure_ack(), denied.data());
+        self.mind_emptiness(cx);
+    }
+
+    pub(super) fn fail_all_fresh(&mut self, cx: &mut Context) {
+        while let Some((participant, _)) = self.fresh.first_key_value() {
+            self.fail_fresh(cx, *participant, &Denied::from(Refusal::JoinFailed));
+        }
+    }
+
+    pub(super) fn fresh_unanswered(&mut self, cx: &mut Context, participant: ParticipantId) {
+        cx.media(self.worker, MediaCommand::Disconnect(participant));
+        self.fail_fresh(cx, participant, &Denied::from(Refusal::JoinFailed));
+    }
+
+    /// The link of a first join is gone before its answer.
+    pub(super) fn forget_fresh(&mut self, cx: &mut Context, link: LinkId) {
+        let fresh = self.fresh.iter().find(|(_, fresh)| fresh.reply.link == link);
+        if let Some(participant) = fresh.map(|(participant, _)| *participant) {
+            self.fresh_unanswered(cx, participant);
+        }
+    }
+
+    /// Refuses a reconnection that waits for its answer.
+    pub(super) fn fail_reconnect(&mut self, cx: &mut Context, client: ClientId) {
+        let Some(connecting) = self.seats.get_mut(&client).and_then(|seat| seat.connecting.take()) else {
+            return;
+        };
+        self.deadlines.clear(&Deadline::Reconnect(client));
+        if let Some(link) = cx.link_mut(connecting.reply.link) {
+            link.joining = None;
+        }
+        self.ack_denied(cx, client, &connecting.reply, &Denied::from(Refusal::JoinFailed));
+    }
+
+    /// Whether the worker has taken the new connection or not is unknown: the seat starts over.
+    pub(super) fn reconnect_unanswered(&mut self, cx: &mut Context, client: ClientId) {
+        self.fail_reconnect(cx, client);
+        let Some(seat) = self.seats.get_mut(&client) else { return };
+        seat.sent = None;
+        cx.media(self.worker, MediaCommand::Disconnect(seat.participant));
+        self.media_lost(cx, client, LossReason::Worker);
+    }
+
+    pub(super) fn restart_ice(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        reply: &ReplyTo,
+        params: Params<'_>,
+    ) -> Result<Answer, Denied> {
+        self.connected(client)?;
+        let offer = params.text("sdp")?.to_owned();
+        let seat = self.seats.get_mut(&client).ok_or(Refusal::NotConnected)?;
+        if seat.restarting.is_some() || seat.connecting.is_some() {
+            return Err(Refusal::RequestInProgress.into());
+        }
+        seat.restarting = Some(reply.clone());
+        let participant = seat.participant;
+        self.deadlines.set(Deadline::Restart(client), cx.now + ANSWER_WAIT);
+        cx.media(self.worker, MediaCommand::RestartIce { participant, offer });
+        Ok(Answer::Later)
+    }
+
+    pub(super) fn ice_restarted(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        result: Result<String, SdpRefusal>,
+    ) {
+        let Some(reply) = self.seats.get_mut(&client).and_then(|seat| seat.restarting.take()) else { return };
+        self.deadlines.clear(&Deadline::Restart(client));
+        match result {
+            Ok(sdp) => {
+                self.ack(cx, client, &reply, None, json!({"msg": "Success", "result": 0, "sdp": sdp}));
+            }
+            Err(refusal) => {
+                self.ack_denied(cx, client, &reply, &Denied::new(Refusal::BadParameter, refusal.reason));
+            }
+        }
+    }
+
+    pub(super) fn fail_restart(&mut self, cx: &mut Context, client: ClientId) {
+        let Some(reply) = self.seats.get_mut(&client).and_then(|seat| seat.restarting.take()) else { return };
+        self.deadlines.clear(&Deadline::Restart(client));
+        self.ack_denied(cx, client, &reply, &Denied::from(Refusal::JoinFailed));
+    }
+
+    pub(super) fn restart_unanswered(&mut self, cx: &mut Context, client: ClientId) {
+        self.fail_restart(cx, client);
+    }
+
+    /// The ack of a join.
+    fn joined(&self, client: ClientId, sdp: Option<&str>) -> Value {
+        let Some(seat) = self.seats.get(&client) else { return Refusal::Internal.data() };
+        let slots: Vec<Value> = seat.slots.iter().map(SlotState::to_json).collect();
+        json!({
+            "msg": "Success",
+            "result": 0,
+            "clientId": client,
+            "resume": format!("{:032x}", seat.resume),
+            "sdp": sdp,
+            "epoch": seat.confirmed,
+            "slots": slots,
+            "room": self.snapshot(client),
+            "seq": self.log.seq(),
+        })
+    }
+}
+
+/// The slots of a new connection: nothing is bound yet.
+fn empty_slots(cx: &Context, session: &Session, answer: &protocol::Answer) -> std::sync::Arc<[SlotState]> {
+    let bindings: Vec<SlotBinding> = answer
+        .slots
+        .iter()
+        .map(|line| SlotBinding {
+            mid: line.mid.clone(),
+            video: line.video,
+            ssrc: line.ssrc,
+            publisher: None,
+            from_seq: 0,
+            reason: None,
+        })
+        .collect();
+    slot_states(cx, session.id, &bindings)
+}
+
+fn is_secret(secret: u128, text: &str) -> bool {
+    // One spelling only, like an id.
+    text.parse::<ClientId>().is_ok_and(|given| given.0 == secret)
+}
+
+fn seat_gone() -> Denied {
+    Denied::new(
+        Refusal::JoinFailed,
+        "This seat is gone, or the secret was used already. Join without `resume`.",
+    )
+}

@@ -1,0 +1,197 @@
+//! What all sessions of a node share: time, ids, signalling links, and the queue of outputs.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use serde_json::Value;
+
+use super::settings::ControlSettings;
+use crate::base::{BatchId, ClientId, GroupId, LinkId, ParticipantId, Random, Time, WorkerId};
+use crate::message::{AckName, Claims, CloseReason, ControlOutput, Frame, MediaCommand};
+
+/// One session of this node. Never reused while the node lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct SessionId(pub(super) u64);
+
+/// A seat of a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SeatRef {
+    pub(super) session: SessionId,
+    pub(super) client: ClientId,
+}
+
+/// One signalling connection.
+pub(super) struct Link {
+    pub(super) claims: Claims,
+    /// The seat that it speaks for.
+    pub(super) seat: Option<SeatRef>,
+    /// The session and id of the `joinRoom` that waits for its answer.
+    pub(super) joining: Option<(SessionId, String)>,
+    /// Requests that have not been answered yet.
+    unanswered: usize,
+    /// It is closed as soon as all are.
+    closing: Option<CloseReason>,
+}
+
+pub(super) struct Context {
+    pub(super) now: Time,
+    pub(super) settings: ControlSettings,
+    pub(super) random: Random,
+    /// Bounded by what one input fans out to: the driver drains it before the next input.
+    outputs: VecDeque<ControlOutput>,
+    links: BTreeMap<LinkId, Link>,
+    /// Whose media a participant's is; bounded by the seats.
+    pub(super) participants: BTreeMap<ParticipantId, SeatRef>,
+    /// Which session a group belongs to; bounded by the rooms.
+    pub(super) groups: BTreeMap<GroupId, SessionId>,
+    /// Which session waits for a batch; bounded by the seats.
+    pub(super) batches: BTreeMap<BatchId, SessionId>,
+    /// Workers that have not reported in time.
+    pub(super) silent: Vec<WorkerId>,
+    /// Rooms and seats by worker.
+    pub(super) load: Vec<usize>,
+    last_id: u64,
+}
+
+impl Context {
+    pub(super) fn new(settings: ControlSettings, workers: u16, random: Random) -> Self {
+        Self {
+            now: Time::default(),
+            settings,
+            random,
+            outputs: VecDeque::new(),
+            links: BTreeMap::new(),
+            participants: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            batches: BTreeMap::new(),
+            silent: Vec::new(),
+            load: vec![0; usize::from(workers.max(1))],
+            last_id: 0,
+        }
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    pub(super) fn next_session(&mut self) -> SessionId {
+        SessionId(self.next_id())
+    }
+
+    pub(super) fn next_participant(&mut self, seat: SeatRef) -> ParticipantId {
+        let participant = ParticipantId(self.next_id());
+        self.participants.insert(participant, seat);
+        participant
+    }
+
+    pub(super) fn next_group(&mut self, session: SessionId) -> GroupId {
+        let group = GroupId(self.next_id());
+        self.groups.insert(group, session);
+        group
+    }
+
+    pub(super) fn next_batch(&mut self, session: SessionId) -> BatchId {
+        let batch = BatchId(self.next_id());
+        self.batches.insert(batch, session);
+        batch
+    }
+
+    pub(super) fn next_operation(&mut self) -> u64 {
+        self.next_id()
+    }
+
+    /// The worker with the fewest rooms and seats.
+    pub(super) fn idlest_worker(&self) -> WorkerId {
+        let idlest =
+            self.load.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(index, _)| index);
+        WorkerId(u16::try_from(idlest).unwrap_or(0))
+    }
+
+    pub(super) fn load_more(&mut self, worker: WorkerId) {
+        if let Some(load) = self.load.get_mut(usize::from(worker.0)) {
+            *load += 1;
+        }
+    }
+
+    pub(super) fn load_less(&mut self, worker: WorkerId) {
+        if let Some(load) = self.load.get_mut(usize::from(worker.0)) {
+            *load = load.saturating_sub(1);
+        }
+    }
+
+    pub(super) fn emit(&mut self, output: ControlOutput) {
+        self.outputs.push_back(output);
+    }
+
+    pub(super) fn poll_output(&mut self) -> Option<ControlOutput> {
+        self.outputs.pop_front()
+    }
+
+    pub(super) fn media(&mut self, worker: WorkerId, command: MediaCommand) {
+        self.emit(ControlOutput::Media { worker, command });
+    }
+
+    pub(super) fn open_link(&mut self, link: LinkId, claims: Claims) {
+        let fresh = Link { claims, seat: None, joining: None, unanswered: 0, closing: None };
+        self.links.insert(link, fresh);
+    }
+
+    pub(super) fn link(&self, link: LinkId) -> Option<&Link> {
+        self.links.get(&link)
+    }
+
+    pub(super) fn link_mut(&mut self, link: LinkId) -> Option<&mut Link> {
+        self.links.get_mut(&link)
+    }
+
+    pub(super) fn forget_link(&mut self, link: LinkId) -> Option<Link> {
+        self.links.remove(&link)
+    }
+
+    /// Counts a request that is owed an ack.
+    pub(super) fn owe(&mut self, link: LinkId) {
+        if let Some(link) = self.links.get_mut(&link) {
+            link.unanswered += 1;
+        }
+    }
+
+    /// Counts an ack that was sent, or a repeat that gets none of its own.
+    pub(super) fn paid(&mut self, link: LinkId) {
+        let Some(known) = self.links.get_mut(&link) else { return };
+        known.unanswered = known.unanswered.saturating_sub(1);
+        if known.unanswered == 0
+            && let Some(reason) = known.closing
+        {
+            self.replace_link(link, reason);
+        }
+    }
+
+    pub(super) fn send(&mut self, link: LinkId, frame: Frame) {
+        self.emit(ControlOutput::Frame { link, frame });
+    }
+
+    pub(super) fn ack(&mut self, link: LinkId, id: &str, ack: AckName, data: Value) {
+        if self.links.contains_key(&link) {
+            self.send(link, Frame::Ack { id: id.to_owned(), ack, seq: None, data });
+            self.paid(link);
+        }
+    }
+
+    /// Closes a link once every request on it has been answered.
+    pub(super) fn close_link(&mut self, link: LinkId, reason: CloseReason) {
+        let Some(known) = self.links.get_mut(&link) else { return };
+        known.seat = None;
+        if known.unanswered == 0 {
+            self.replace_link(link, reason);
+        } else {
+            known.closing = Some(reason);
+        }
+    }
+
+    /// Closes a link at once; what it still waits for goes to the link that took its place.
+    pub(super) fn replace_link(&mut self, link: LinkId, reason: CloseReason) {
+        if self.links.remove(&link).is_some() {
+            self.emit(ControlOutput::CloseLink { link, reason });
+        }
+    }
+}

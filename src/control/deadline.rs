@@ -1,0 +1,71 @@
+//! What a session waits for with a deadline.
+
+use std::time::Duration;
+
+use super::context::Context;
+use super::denied::Denied;
+use super::session::Session;
+use crate::base::{BatchId, BreakoutId, ClientId, ParticipantId, Time};
+use crate::message::{CloseReason, EndReason, LeaveReason, Refusal};
+
+/// How long a seat is kept for a lost connection.
+pub(super) const HELD_FOR: Duration = Duration::from_secs(30);
+
+/// How long a join waits for its own media connection.
+pub(super) const JOIN_WAIT: Duration = Duration::from_secs(10);
+
+/// How long a worker may take to report a batch.
+pub(super) const BATCH_WAIT: Duration = Duration::from_secs(2);
+
+/// How long a worker may take to answer an offer.
+pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(3);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Deadline {
+    /// The room has no seats.
+    Empty,
+    /// An invitation ends.
+    Invitation(BreakoutId, ClientId),
+    /// A Held seat is freed.
+    Held(ClientId),
+    /// A join that waits for its media connection fails.
+    Join(ClientId),
+    /// A worker is silent.
+    Batch(BatchId),
+    /// A first offer was not answered.
+    Fresh(ParticipantId),
+    /// A new offer for a known seat was not answered.
+    Reconnect(ClientId),
+    /// An ICE restart was not answered.
+    Restart(ClientId),
+}
+
+impl Session {
+    pub(super) fn handle_deadlines(&mut self, cx: &mut Context) {
+        while self.ended.is_none()
+            && let Some(deadline) = self.deadlines.pop_due(cx.now)
+        {
+            self.handle_deadline(cx, deadline);
+        }
+    }
+
+    fn handle_deadline(&mut self, cx: &mut Context, deadline: Deadline) {
+        match deadline {
+            Deadline::Empty => self.end(cx, EndReason::Empty),
+            Deadline::Invitation(room, client) => self.expire_invitation(cx, room, client),
+            Deadline::Held(client) => {
+                self.remove_seat(cx, client, LeaveReason::Expired, CloseReason::SeatFreed)
+            }
+            Deadline::Join(client) => self.fail_join(cx, client, &Denied::from(Refusal::JoinTimeout)),
+            // Control lets every session of the worker know, this one too.
+            Deadline::Batch(_) => cx.silent.push(self.worker),
+            Deadline::Fresh(participant) => self.fresh_unanswered(cx, participant),
+            Deadline::Reconnect(client) => self.reconnect_unanswered(cx, client),
+            Deadline::Restart(client) => self.restart_unanswered(cx, client),
+        }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.next()
+    }
+}

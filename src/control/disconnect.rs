@@ -1,0 +1,153 @@
+//! `disconnect`: out of the breakout room, back into the parent room.
+
+use serde_json::{Value, json};
+
+use super::context::Context;
+use super::denied::Denied;
+use super::log::Audience;
+use super::params::Params;
+use super::reply::{Answer, ReplyTo};
+use super::seat::{Movement, Place, Return};
+use super::session::Session;
+use crate::base::{BreakoutId, ClientId};
+use crate::message::{DisconnectedBreakoutRoom, Event, Moved, Refusal, ReturnReason};
+
+impl Session {
+    pub(super) fn disconnect(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        reply: &ReplyTo,
+        params: Params<'_>,
+    ) -> Result<Answer, Denied> {
+        let seat = self.breakout_caller(client)?;
+        let asked = if params.has("room_id") { Some(params.room_id()) } else { None };
+        let asked = match asked {
+            Some(Err(denied)) if denied.refusal == Refusal::UnknownRoom => {
+                return Err(Refusal::NotInBreakout.into());
+            }
+            asked => asked.transpose()?,
+        };
+        let is_here = |room: BreakoutId| asked.is_none_or(|asked| asked == room);
+        match (&seat.movement, seat.breakout()) {
+            (None, Some(room)) if is_here(room) => {
+                let returning =
+                    Return { batch: None, reason: ReturnReason::Own, by: None, reply: Some(reply.clone()) };
+                self.begin_returns(&[client], &returning);
+                if self.send_batch(cx, &[client]).is_none() {
+                    self.commit_return(cx, client, None, true);
+                }
+                Ok(Answer::Later)
+            }
+            (Some(Movement::Join(join)), None) if is_here(join.stay.room) => {
+                Ok(self.give_up_join(cx, client, reply, join.stay.room))
+            }
+            (Some(Movement::Return(_) | Movement::TakeBack { .. }), _) => {
+                Err(Refusal::RequestInProgress.into())
+            }
+            _ => Err(Refusal::NotInBreakout.into()),
+        }
+    }
+
+    /// Who is still on the way in changes the mind.
+    fn give_up_join(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        reply: &ReplyTo,
+        room: BreakoutId,
+    ) -> Answer {
+        let denied = Denied::new(Refusal::JoinFailed, "You left before you were in the room.");
+        if self.abort_join(cx, client, &denied, Some(reply.clone())) {
+            self.send_batch(cx, &[client]);
+            Answer::Later
+        } else {
+            Answer::Now(self.returned_data(client, room, false))
+        }
+    }
+
+    /// Puts people on the way back. Who is on it already keeps the own reason and reply.
+    pub(super) fn begin_returns(&mut self, clients: &[ClientId], returning: &Return) {
+        for client in clients {
+            let Some(seat) = self.seats.get_mut(client) else { continue };
+            if !matches!(seat.movement, Some(Movement::Return(_))) {
+                seat.movement = Some(Movement::Return(returning.clone()));
+            }
+        }
+    }
+
+    /// The media plane has moved the participant back, or cannot be waited for: it is in the parent
+    /// room now, and people are told.
+    pub(super) fn commit_return(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        moved: Option<&Moved>,
+        degraded: bool,
+    ) {
+        let Some(seat) = self.seats.get_mut(&client) else { return };
+        let (Some(Movement::Return(returning)), Some(room)) = (seat.movement.take(), seat.breakout()) else {
+            return;
+        };
+        let person = seat.person();
+        self.stop_presenting(cx, Some(room), client);
+        if let Some(seat) = self.seats.get_mut(&client) {
+            seat.place = Place::Parent;
+        }
+        self.parent.insert(client);
+        if let Some(found) = self.rooms.get_mut(&room) {
+            found.members.remove(&client);
+        }
+        let event = self.returned(client, room, &returning);
+        match &returning.reply {
+            None => {
+                self.tell(cx, event, Audience::one(client));
+            }
+            Some(reply) => {
+                let mut data = event.data();
+                add_degraded(&mut data, client, degraded);
+                let seq = self.tell(cx, event, Audience::Nobody);
+                self.ack(cx, client, reply, Some(seq), data);
+            }
+        }
+        if let Some(moved) = moved {
+            self.tell_moved_slots(cx, client, moved);
+        }
+        let left = Event::UserDisconnectedFromBreakoutRoom {
+            person: person.clone(),
+            room,
+            reason: returning.reason,
+        };
+        let audience = self.members_and_hosts(room, Some(client));
+        self.tell(cx, left, audience);
+        let parent = self.in_parent(Some(client));
+        self.tell(cx, Event::UserResumed { person }, parent);
+        self.sync_publish(cx, client);
+    }
+
+    fn returned(&self, client: ClientId, room: BreakoutId, returning: &Return) -> Event {
+        Event::DisconnectedBreakoutRoom(Box::new(DisconnectedBreakoutRoom {
+            client,
+            room,
+            moderator: returning.by,
+            reason: returning.reason,
+            state: self.flags,
+            away: self.seats.values().filter(|seat| seat.stay().is_some()).map(|seat| seat.client).collect(),
+            presenter: self.presenter.map(|(client, kind)| (self.person(client), kind)),
+        }))
+    }
+
+    /// The ack's data for who gave a join up.
+    pub(super) fn returned_data(&self, client: ClientId, room: BreakoutId, degraded: bool) -> Value {
+        let returning = Return { batch: None, reason: ReturnReason::Own, by: None, reply: None };
+        let mut data = self.returned(client, room, &returning).data();
+        add_degraded(&mut data, client, degraded);
+        data
+    }
+}
+
+fn add_degraded(data: &mut Value, client: ClientId, degraded: bool) {
+    if degraded && let Value::Object(data) = data {
+        data.insert("degraded".to_owned(), json!([client]));
+    }
+}
