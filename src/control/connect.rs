@@ -329,12 +329,9 @@ impl Session {
         self.ack_denied(cx, client, &connecting.reply, &Denied::from(Refusal::JoinFailed));
     }
 
-    /// Whether the worker has taken the new connection or not is unknown: the seat starts over.
+    /// Whether the worker has taken the new connection is unknown, so the seat waits for another one.
     pub(super) fn reconnect_unanswered(&mut self, cx: &mut Context, client: ClientId) {
         self.fail_reconnect(cx, client);
-        let Some(seat) = self.seats.get_mut(&client) else { return };
-        seat.sent = None;
-        cx.media(self.worker, MediaCommand::Disconnect(seat.participant));
         self.media_lost(cx, client, LossReason::Worker);
     }
 

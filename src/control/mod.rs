@@ -39,6 +39,7 @@ mod view;
 
 pub use control::Control;
 pub use log::{Audience, LoggedEvent};
+pub use settings::ControlSettings;
 pub use view::{
     BreakoutState, InvitationView, MediaView, PlaceView, RoomView, SeatState, SeatView, SessionView, Totals,
 };

@@ -1,0 +1,406 @@
+//! A node's control plane with people who use it and a media worker that answers at once, or when
+//! told.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use anteroom::base::{
+    BatchId, ClientId, Epoch, GroupId, KindSet, LinkId, Mid, ParticipantId, Random, Ssrc, Time, WorkerId,
+};
+use anteroom::control::{Control, ControlSettings, SessionView};
+use anteroom::message::{
+    Answer, Claims, CloseReason, ControlInput, ControlOutput, Frame, GroupSettings, LossReason, MediaCommand,
+    MediaReport, Method, Moved, Placement, Request, Role, SdpRefusal, SlotBinding, SlotLine, SrtpProfile,
+};
+use serde_json::{Value, json};
+
+/// The parent room of these stories.
+pub(crate) const ROOM: &str = "standup";
+
+/// An offer that the worker refuses.
+pub(crate) const BAD_OFFER: &str = "refuse me";
+
+/// Somebody with a signalling connection, and mostly with a seat.
+#[derive(Clone, Debug)]
+pub(crate) struct Person {
+    pub(crate) link: LinkId,
+    pub(crate) id: String,
+    pub(crate) resume: String,
+}
+
+impl Person {
+    pub(crate) fn client(&self) -> ClientId {
+        self.id.parse().unwrap()
+    }
+}
+
+/// What the worker knows of one participant.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Known {
+    pub(crate) placement: Placement,
+    pub(crate) connection: Epoch,
+}
+
+/// What the worker does by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manners {
+    /// It answers offers and ICE restarts.
+    pub(crate) answers: bool,
+    /// DTLS is done right after the answer.
+    pub(crate) connects: bool,
+    /// It applies moves.
+    pub(crate) moves: bool,
+}
+
+pub(crate) struct World {
+    pub(crate) control: Control,
+    pub(crate) now: Time,
+    pub(crate) manners: Manners,
+    pub(crate) groups: BTreeMap<GroupId, GroupSettings>,
+    pub(crate) known: BTreeMap<ParticipantId, Known>,
+    /// Batches that wait for [`World::move_now`].
+    pub(crate) waiting: VecDeque<(BatchId, Vec<Placement>)>,
+    pub(crate) closed: BTreeMap<LinkId, CloseReason>,
+    pub(crate) fenced: Vec<WorkerId>,
+    pub(crate) replies: Vec<anteroom::message::AdminReply>,
+    frames: BTreeMap<LinkId, Vec<Frame>>,
+    requests: u64,
+    links: u64,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new(ControlSettings::default())
+    }
+}
+
+impl World {
+    pub(crate) fn new(settings: ControlSettings) -> Self {
+        Self {
+            control: Control::new(settings, 1, Random::from_number(1)),
+            now: Time::from_unix_seconds(1_800_000_000),
+            manners: Manners { answers: true, connects: true, moves: true },
+            groups: BTreeMap::new(),
+            known: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            closed: BTreeMap::new(),
+            fenced: Vec::new(),
+            replies: Vec::new(),
+            frames: BTreeMap::new(),
+            requests: 0,
+            links: 0,
+        }
+    }
+
+    // People.
+
+    /// Opens a signalling connection.
+    pub(crate) fn open(&mut self, name: &str, role: Role) -> LinkId {
+        self.links += 1;
+        let link = LinkId(self.links);
+        let expires_at = self.now + Duration::from_secs(600);
+        let claims = Claims { room: ROOM.to_owned(), name: name.to_owned(), role, expires_at };
+        self.input(ControlInput::LinkOpened { link, claims });
+        link
+    }
+
+    pub(crate) fn close(&mut self, link: LinkId) {
+        self.input(ControlInput::LinkClosed { link });
+    }
+
+    /// Takes a seat.
+    pub(crate) fn join(&mut self, name: &str, role: Role) -> Person {
+        let link = self.open(name, role);
+        let ack = self.ask(link, Method::JoinRoom, json!({"sdp": "offer"}));
+        assert_eq!(ack["result"], 0, "{name} joins: {ack}");
+        self.seated(link, &ack)
+    }
+
+    pub(crate) fn moderator(&mut self, name: &str) -> Person {
+        self.join(name, Role::Moderator)
+    }
+
+    pub(crate) fn participant(&mut self, name: &str) -> Person {
+        self.join(name, Role::Participant)
+    }
+
+    pub(crate) fn seated(&self, link: LinkId, ack: &Value) -> Person {
+        let text = |name: &str| ack[name].as_str().unwrap().to_owned();
+        Person { link, id: text("clientId"), resume: text("resume") }
+    }
+
+    /// Comes back on a new signalling connection, with or without a new offer.
+    pub(crate) fn come_back(&mut self, person: &Person, offer: Option<&str>) -> Person {
+        let link = self.open("back", Role::Participant);
+        let ack = self.ask(link, Method::JoinRoom, json!({"resume": person.resume, "sdp": offer}));
+        assert_eq!(ack["result"], 0, "comes back: {ack}");
+        self.seated(link, &ack)
+    }
+
+    // Requests.
+
+    /// Sends a request and answers its id.
+    pub(crate) fn send(&mut self, link: LinkId, method: Method, params: Value) -> String {
+        self.requests += 1;
+        let id = format!("r{}", self.requests);
+        self.request(link, Request::new(&id, method.name(), params));
+        id
+    }
+
+    pub(crate) fn request(&mut self, link: LinkId, request: Request) {
+        self.input(ControlInput::Request { link, request });
+    }
+
+    /// The acks to a request: name, seq and data.
+    pub(crate) fn acks(&self, link: LinkId, id: &str) -> Vec<(&'static str, Option<u64>, Value)> {
+        let frames = self.frames.get(&link).map_or(&[][..], Vec::as_slice);
+        frames
+            .iter()
+            .filter_map(|frame| match frame {
+                Frame::Ack { id: other, ack, seq, data } if other == id => Some((*ack, *seq, data.clone())),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The one ack to a request.
+    pub(crate) fn ack(&self, link: LinkId, id: &str) -> Value {
+        let acks = self.acks(link, id);
+        assert_eq!(acks.len(), 1, "one ack to {id}: {acks:?}");
+        acks[0].2.clone()
+    }
+
+    /// Sends a request and answers the data of its ack, which must be there.
+    pub(crate) fn ask(&mut self, link: LinkId, method: Method, params: Value) -> Value {
+        let id = self.send(link, method, params);
+        let acks = self.acks(link, &id);
+        assert_eq!(acks.len(), 1, "one ack to {}: {acks:?}", method.name());
+        let (name, seq, data) = acks[0].clone();
+        let failed = data["result"] != 0;
+        assert_eq!(name, if failed { method.failure_ack() } else { method.ack() });
+        assert!(!failed || seq.is_none(), "a failed request changes nothing");
+        data
+    }
+
+    /// As [`World::ask`]; it has to succeed.
+    pub(crate) fn must(&mut self, person: &Person, method: Method, params: Value) -> Value {
+        let data = self.ask(person.link, method, params);
+        assert_eq!(data["result"], 0, "{}: {data}", method.name());
+        data
+    }
+
+    /// As [`World::ask`]; answers the code.
+    pub(crate) fn code(&mut self, person: &Person, method: Method, params: Value) -> u64 {
+        self.ask(person.link, method, params)["result"].as_u64().unwrap()
+    }
+
+    // What people heard.
+
+    /// Takes what a link was sent since the last look.
+    pub(crate) fn take(&mut self, link: LinkId) -> Vec<Frame> {
+        self.frames.remove(&link).unwrap_or_default()
+    }
+
+    /// Takes the names of the acks and events that somebody was sent since the last look.
+    pub(crate) fn heard(&mut self, person: &Person) -> Vec<&'static str> {
+        let name = |frame: Frame| match frame {
+            Frame::Ack { ack, .. } => ack,
+            Frame::Event { event, .. } => event,
+        };
+        self.take(person.link).into_iter().map(name).collect()
+    }
+
+    /// Takes the data of the events of one name that somebody was sent; forgets the others.
+    pub(crate) fn told(&mut self, person: &Person, name: &str) -> Vec<Value> {
+        let data = |frame: Frame| match frame {
+            Frame::Event { event, data, .. } if event == name => Some(data),
+            _ => None,
+        };
+        self.take(person.link).into_iter().filter_map(data).collect()
+    }
+
+    pub(crate) fn forget_frames(&mut self) {
+        self.frames.clear();
+    }
+
+    pub(crate) fn view(&self) -> SessionView {
+        self.control.inspect(ROOM).unwrap()
+    }
+
+    // Time and the worker.
+
+    /// Lets time pass, from deadline to deadline.
+    pub(crate) fn wait(&mut self, duration: Duration) {
+        let end = self.now + duration;
+        while let Some(at) = self.control.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.control.handle_timeout(self.now);
+            self.drain();
+        }
+        self.now = end;
+        self.control.handle_timeout(end);
+        self.drain();
+    }
+
+    pub(crate) fn input(&mut self, input: ControlInput) {
+        self.control.handle(self.now, input);
+        self.drain();
+    }
+
+    pub(crate) fn report(&mut self, report: MediaReport) {
+        self.input(ControlInput::Media { worker: WorkerId(0), report });
+    }
+
+    /// The worker applies the oldest batch that waits.
+    pub(crate) fn move_now(&mut self) {
+        let (batch, placements) = self.waiting.pop_front().unwrap();
+        self.apply(batch, &placements);
+    }
+
+    /// The participant's DTLS is done.
+    pub(crate) fn connect(&mut self, person: &Person) {
+        let participant = self.view().seats[&person.client()].participant;
+        let epoch = self.known[&participant].connection;
+        let srtp = SrtpProfile::AeadAes128Gcm;
+        self.report(MediaReport::TransportUp { participant, epoch, srtp });
+    }
+
+    /// The participant's media connection is gone.
+    pub(crate) fn lose_media(&mut self, person: &Person) {
+        let participant = self.view().seats[&person.client()].participant;
+        let epoch = self.known[&participant].connection;
+        self.report(MediaReport::TransportLost { participant, epoch, reason: LossReason::Consent });
+    }
+
+    /// The worker crashes; an empty one takes its place.
+    pub(crate) fn crash(&mut self) {
+        self.forget_worker();
+        self.input(ControlInput::WorkerLost { worker: WorkerId(0) });
+    }
+
+    fn forget_worker(&mut self) {
+        self.known.clear();
+        self.groups.clear();
+        self.waiting.clear();
+    }
+
+    /// What the worker lets a participant publish where it is, and the group.
+    pub(crate) fn flows(&self, person: &Person) -> (GroupId, KindSet) {
+        let participant = self.view().seats[&person.client()].participant;
+        let placement = self.known[&participant].placement;
+        (placement.group, placement.publish.minus(self.groups[&placement.group].blocked))
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.control.poll_output() {
+            match output {
+                ControlOutput::Frame { link, frame } => {
+                    assert!(!self.closed.contains_key(&link), "a frame after the close: {frame:?}");
+                    self.frames.entry(link).or_default().push(frame);
+                }
+                ControlOutput::CloseLink { link, reason } => {
+                    self.closed.insert(link, reason);
+                }
+                ControlOutput::Media { command, .. } => self.command(command),
+                ControlOutput::Fence { worker } => {
+                    self.fenced.push(worker);
+                    self.forget_worker();
+                }
+                ControlOutput::Admin { reply, .. } => self.replies.push(reply),
+            }
+        }
+    }
+
+    fn command(&mut self, command: MediaCommand) {
+        match command {
+            MediaCommand::SetGroup(settings) => {
+                self.groups.insert(settings.group, settings);
+            }
+            MediaCommand::EndGroup(group) => {
+                let left = self.known.values().any(|known| known.placement.group == group);
+                assert!(!left, "a group ends with somebody in it");
+                self.groups.remove(&group);
+            }
+            MediaCommand::Connect(connect) => self.answer_offer(&connect.offer, connect.placement),
+            MediaCommand::RestartIce { participant, offer } => {
+                if self.manners.answers {
+                    let refused = SdpRefusal { reason: "no ufrag".to_owned() };
+                    let result = if offer == BAD_OFFER { Err(refused) } else { Ok("answer".to_owned()) };
+                    self.report(MediaReport::IceRestarted { participant, result });
+                }
+            }
+            MediaCommand::Move { batch, placements } => {
+                if self.manners.moves {
+                    self.apply(batch, &placements);
+                } else {
+                    self.waiting.push_back((batch, placements));
+                }
+            }
+            MediaCommand::SetPublish { participant, epoch, publish } => {
+                if let Some(known) = self.known.get_mut(&participant)
+                    && known.placement.epoch == epoch
+                {
+                    known.placement.publish = publish;
+                }
+            }
+            MediaCommand::Disconnect(participant) => {
+                self.known.remove(&participant);
+            }
+        }
+    }
+
+    fn answer_offer(&mut self, offer: &str, placement: Placement) {
+        let (participant, epoch) = (placement.participant, placement.epoch);
+        if !self.manners.answers {
+            return;
+        }
+        if offer == BAD_OFFER {
+            let refusal = SdpRefusal { reason: "the offer has no fingerprint".to_owned() };
+            self.report(MediaReport::Answered { participant, epoch, result: Err(refusal) });
+            return;
+        }
+        self.place(placement);
+        if let Some(known) = self.known.get_mut(&participant) {
+            known.connection = epoch;
+        }
+        let slots = vec![
+            SlotLine { mid: Mid::from("1"), video: false, ssrc: Ssrc(1) },
+            SlotLine { mid: Mid::from("2"), video: true, ssrc: Ssrc(2) },
+        ];
+        let answer = Answer { sdp: "answer".to_owned(), slots };
+        self.report(MediaReport::Answered { participant, epoch, result: Ok(answer) });
+        if self.manners.connects {
+            let srtp = SrtpProfile::AeadAes128Gcm;
+            self.report(MediaReport::TransportUp { participant, epoch, srtp });
+        }
+    }
+
+    fn place(&mut self, placement: Placement) {
+        assert!(self.groups.contains_key(&placement.group), "the worker knows the group");
+        let fresh = Known { placement, connection: placement.epoch };
+        let known = self.known.entry(placement.participant).or_insert(fresh);
+        assert!(placement.epoch >= known.placement.epoch, "epochs only grow");
+        known.placement = placement;
+    }
+
+    fn apply(&mut self, batch: BatchId, placements: &[Placement]) {
+        let (mut moved, mut unknown) = (Vec::new(), Vec::new());
+        for placement in placements {
+            if !self.known.contains_key(&placement.participant) {
+                unknown.push(placement.participant);
+                continue;
+            }
+            self.place(*placement);
+            let slots = vec![SlotBinding {
+                mid: Mid::from("1"),
+                video: false,
+                ssrc: Ssrc(1),
+                publisher: None,
+                from_seq: 100,
+                reason: None,
+            }];
+            moved.push(Moved { participant: placement.participant, epoch: placement.epoch, slots });
+        }
+        self.report(MediaReport::Moved { batch, moved, unknown });
+    }
+}
