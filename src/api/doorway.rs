@@ -1,7 +1,7 @@
 //! How every door reaches the engine.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
@@ -52,17 +52,30 @@ pub enum DoorInput {
 #[error("the server is stopping")]
 pub struct EngineStopped;
 
-/// Links that closed while the queue was full: at most one entry per link that was open.
+/// The links that are open, and those that closed while the queue was full: at most one entry per
+/// link that was open.
 #[derive(Debug, Default)]
-pub(super) struct ClosedLinks {
-    links: Mutex<Vec<LinkId>>,
-    notify: Notify,
+pub(super) struct LinkBook {
+    open: AtomicUsize,
+    none_open: Notify,
+    closed: Mutex<Vec<LinkId>>,
+    some_closed: Notify,
 }
 
-impl ClosedLinks {
-    pub(super) fn push(&self, link: LinkId) {
-        self.links.lock().push(link);
-        self.notify.notify_one();
+impl LinkBook {
+    pub(super) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn closed(&self) {
+        if self.open.fetch_sub(1, Ordering::Relaxed) == 1 {
+            self.none_open.notify_waiters();
+        }
+    }
+
+    pub(super) fn note_closed(&self, link: LinkId) {
+        self.closed.lock().push(link);
+        self.some_closed.notify_one();
     }
 }
 
@@ -71,7 +84,7 @@ struct Shared {
     next_link: AtomicU64,
     stopping: AtomicBool,
     ready: AtomicBool,
-    closed: Arc<ClosedLinks>,
+    book: Arc<LinkBook>,
     metrics: Metrics,
 }
 
@@ -86,7 +99,7 @@ pub struct Doorway {
 #[derive(Debug)]
 pub struct DoorReceiver {
     inputs: mpsc::Receiver<DoorInput>,
-    closed: Arc<ClosedLinks>,
+    book: Arc<LinkBook>,
 }
 
 impl Doorway {
@@ -94,15 +107,15 @@ impl Doorway {
     #[must_use]
     pub fn new(metrics: Metrics) -> (Self, DoorReceiver) {
         let (inputs, receiver) = mpsc::channel(INPUTS_WAITING);
-        let closed = Arc::new(ClosedLinks::default());
+        let book = Arc::new(LinkBook::default());
         let shared = Shared {
             next_link: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             ready: AtomicBool::new(false),
-            closed: Arc::clone(&closed),
+            book: Arc::clone(&book),
             metrics,
         };
-        (Self { inputs, shared: Arc::new(shared) }, DoorReceiver { inputs: receiver, closed })
+        (Self { inputs, shared: Arc::new(shared) }, DoorReceiver { inputs: receiver, book })
     }
 
     /// Opens a link for a client whose token was checked.
@@ -117,7 +130,7 @@ impl Doorway {
         let (outbox, link) = Link::new(LinkParts {
             id,
             inputs: self.inputs.clone(),
-            closed: Arc::clone(&self.shared.closed),
+            book: Arc::clone(&self.shared.book),
             metrics: self.shared.metrics.clone(),
         });
         // `link` is made first: dropped on failure, it takes its own count back.
@@ -157,6 +170,19 @@ impl Doorway {
         self.shared.stopping.store(true, Ordering::Relaxed);
     }
 
+    /// Waits until no link is open.
+    pub async fn all_links_closed(&self) {
+        loop {
+            let mut none_open = std::pin::pin!(self.shared.book.none_open.notified());
+            // Listens before it looks, so that the last close cannot fall in between.
+            none_open.as_mut().enable();
+            if self.shared.book.open.load(Ordering::Relaxed) == 0 {
+                return;
+            }
+            none_open.await;
+        }
+    }
+
     /// Whether the engine is stopping or has stopped.
     #[must_use]
     pub fn is_stopping(&self) -> bool {
@@ -170,7 +196,7 @@ impl DoorReceiver {
         tokio::select! {
             biased;
             input = self.inputs.recv() => input,
-            () = self.closed.notify.notified() => match self.take_closed() {
+            () = self.book.some_closed.notified() => match self.take_closed() {
                 Some(input) => Some(input),
                 None => self.inputs.recv().await,
             },
@@ -183,10 +209,10 @@ impl DoorReceiver {
     }
 
     fn take_closed(&self) -> Option<DoorInput> {
-        let mut links = self.closed.links.lock();
+        let mut links = self.book.closed.lock();
         let link = links.pop()?;
         if !links.is_empty() {
-            self.closed.notify.notify_one();
+            self.book.some_closed.notify_one();
         }
         Some(DoorInput::Closed { link })
     }

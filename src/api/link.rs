@@ -4,7 +4,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
 
-use super::doorway::{ClosedLinks, DoorInput, EngineStopped};
+use super::doorway::{DoorInput, EngineStopped, LinkBook};
 use crate::base::LinkId;
 use crate::message::{CloseReason, Frame, Request};
 use crate::telemetry::Metrics;
@@ -46,12 +46,13 @@ pub struct OutboxFull;
 pub(super) struct LinkParts {
     pub(super) id: LinkId,
     pub(super) inputs: mpsc::Sender<DoorInput>,
-    pub(super) closed: Arc<ClosedLinks>,
+    pub(super) book: Arc<LinkBook>,
     pub(super) metrics: Metrics,
 }
 
 impl Link {
     pub(super) fn new(parts: LinkParts) -> (Outbox, Self) {
+        parts.book.opened();
         parts.metrics.links.inc();
         parts.metrics.links_opened.inc();
         let (sender, frames) = mpsc::channel(FRAMES_WAITING);
@@ -95,8 +96,9 @@ impl Drop for Link {
         if let Err(mpsc::error::TrySendError::Full(_)) =
             self.parts.inputs.try_send(DoorInput::Closed { link })
         {
-            self.parts.closed.push(link);
+            self.parts.book.note_closed(link);
         }
+        self.parts.book.closed();
     }
 }
 

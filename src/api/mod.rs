@@ -21,4 +21,5 @@ mod token;
 pub use doorway::{DoorInput, DoorReceiver, Doorway, EngineStopped};
 pub use link::{Link, LinkEnd, Outbox, OutboxFull};
 pub use router::{DoorSettings, metrics_router, public_router};
+pub use socket::ConnectionSeat;
 pub use token::{TokenDoor, TokenRefusal};

@@ -2,8 +2,10 @@
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
@@ -13,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{SinkExt, StreamExt};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::inbound::{read_request, too_many};
@@ -45,9 +48,15 @@ pub(super) struct SocketQuery {
     token: String,
 }
 
+/// A connection's place among the allowed number, as an extension of its requests: a WebSocket keeps
+/// it after its connection has left HTTP.
+#[derive(Clone, Debug)]
+pub struct ConnectionSeat(pub Arc<OwnedSemaphorePermit>);
+
 /// Checks token and origin, and only then upgrades.
 pub(super) async fn open(
     State(doors): State<Doors>,
+    seat: Option<Extension<ConnectionSeat>>,
     headers: HeaderMap,
     query: Result<Query<SocketQuery>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
@@ -75,10 +84,12 @@ pub(super) async fn open(
         .await
         .map_err(|_| refuse(RefusedLink::Stopping, HttpRefusal::stopping()))?;
     let clock = doors.settings.clock;
-    Ok(upgrade
-        .max_message_size(MAX_MESSAGE_BYTES)
-        .max_frame_size(MAX_MESSAGE_BYTES)
-        .on_upgrade(move |socket| Conversation::new(socket, link, clock).run()))
+    Ok(upgrade.max_message_size(MAX_MESSAGE_BYTES).max_frame_size(MAX_MESSAGE_BYTES).on_upgrade(
+        async move |socket| {
+            Conversation::new(socket, link, clock).run().await;
+            drop(seat);
+        },
+    ))
 }
 
 /// Why a conversation ends.

@@ -97,6 +97,10 @@ pub struct Metrics {
     pub move_apply_seconds: Histogram,
     /// Datagrams received.
     pub datagrams_received: IntCounter,
+    /// Bytes of datagrams received.
+    pub bytes_received: IntCounter,
+    /// Bytes of datagrams sent.
+    pub bytes_sent: IntCounter,
     /// Datagrams sent.
     pub datagrams_sent: IntCounter,
     /// Calls that sent one or more datagrams.
@@ -105,6 +109,8 @@ pub struct Metrics {
     pub packets_received: IntCounter,
     /// RTP packets sealed for a listener.
     pub packets_forwarded: IntCounter,
+    /// Packets sent to a listener again.
+    pub packets_retransmitted: IntCounter,
     packets_dropped: IntCounterVec,
     /// Packets that a stale epoch stopped at egress.
     pub wrong_epoch: IntCounter,
@@ -135,10 +141,13 @@ impl Metrics {
             moves: counter(r, "anteroom_moves_total", "Participants placed into a group.")?,
             move_apply_seconds: move_histogram(r)?,
             datagrams_received: counter(r, "anteroom_datagrams_received_total", "Datagrams received.")?,
+            bytes_received: counter(r, "anteroom_received_bytes_total", "Bytes of datagrams received.")?,
+            bytes_sent: counter(r, "anteroom_sent_bytes_total", "Bytes of datagrams sent.")?,
             datagrams_sent: counter(r, "anteroom_datagrams_sent_total", "Datagrams sent.")?,
             send_calls: counter(r, "anteroom_send_calls_total", "System calls that sent datagrams.")?,
             packets_received: counter(r, "anteroom_packets_received_total", "RTP packets received.")?,
             packets_forwarded: counter(r, "anteroom_packets_forwarded_total", "RTP packets forwarded.")?,
+            packets_retransmitted: counter(r, "anteroom_packets_retransmitted_total", "Packets sent again.")?,
             packets_dropped: counters(r, "anteroom_packets_dropped_total", "Packets dropped.", "reason")?,
             wrong_epoch: counter(r, "anteroom_wrong_epoch_total", "Packets stopped by a stale epoch.")?,
             worker_up: gauges(r, "anteroom_worker_up", "Whether a media worker runs.", "worker")?,

@@ -1,0 +1,232 @@
+//! The one owner of the control plane: a thread that feeds it and carries out what it says.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep;
+
+use super::worker_loop::{ToWorker, WorkerFault, WorkerReport};
+use super::worker_set::{WorkerEnded, WorkerSet};
+use crate::api::{DoorInput, DoorReceiver, Doorway, LinkEnd, Outbox};
+use crate::base::{BatchId, LinkId, Time, WorkerId};
+use crate::control::Control;
+use crate::message::{AdminReply, ControlInput, ControlOutput, Frame, MediaCommand, MediaReport};
+use crate::telemetry::Clock;
+
+/// Inputs of one kind that are taken before the other kinds have their turn again.
+const INPUTS_PER_TURN: usize = 64;
+
+/// Moves that are timed: control has far fewer under way, since each ends within 3 s.
+const MOVES_TIMED: usize = 10_000;
+
+/// How long the loop sleeps when control has nothing planned.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What the engine tells the loop.
+#[derive(Debug)]
+pub(super) enum Order {
+    /// Make a worker fail.
+    Fail(WorkerId, WorkerFault),
+}
+
+/// Everything the loop starts with.
+pub(super) struct ControlJob {
+    pub(super) control: Control,
+    pub(super) clock: Clock,
+    pub(super) doorway: Doorway,
+    pub(super) doors: DoorReceiver,
+    pub(super) reports: mpsc::Receiver<WorkerReport>,
+    pub(super) ended: mpsc::Receiver<WorkerEnded>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) workers: WorkerSet,
+}
+
+/// The control plane with its links, workers and questions.
+pub(super) struct ControlLoop {
+    job: ControlJob,
+    links: BTreeMap<LinkId, Outbox>,
+    /// Operators who wait for an answer; each has a connection, which bounds them.
+    tickets: BTreeMap<u64, oneshot::Sender<AdminReply>>,
+    next_ticket: u64,
+    moves: BTreeMap<(WorkerId, BatchId), Time>,
+}
+
+impl ControlLoop {
+    pub(super) fn new(job: ControlJob) -> Self {
+        let (links, tickets, moves) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { job, links, tickets, next_ticket: 0, moves }
+    }
+
+    /// Runs until the engine drops its end of `orders`; the workers are what is left.
+    pub(super) async fn run(mut self) -> WorkerSet {
+        self.job.doorway.set_ready(true);
+        loop {
+            let wait = self.job.control.poll_timeout().map_or(IDLE, |due| self.job.clock.until(due));
+            // What workers say comes first: clients wait for it.
+            tokio::select! {
+                biased;
+                order = self.job.orders.recv() => match order {
+                    Some(Order::Fail(worker, fault)) => drop(self.job.workers.send_any(worker, ToWorker::Fail(fault))),
+                    None => break,
+                },
+                Some(ended) = self.job.ended.recv() => self.take_ended(&ended),
+                Some(report) = self.job.reports.recv() => self.take_reports(report),
+                Some(input) = self.job.doors.recv() => self.take_inputs(input),
+                () = sleep(wait) => {}
+            }
+            let now = self.job.clock.now();
+            if self.job.control.poll_timeout().is_some_and(|due| due <= now) {
+                self.job.control.handle_timeout(now);
+                self.carry_out(now);
+            }
+        }
+        for outbox in std::mem::take(&mut self.links).into_values() {
+            outbox.end(LinkEnd::Stopped);
+        }
+        self.job.workers
+    }
+
+    fn take_reports(&mut self, first: WorkerReport) {
+        let mut next = Some(first);
+        for _ in 0..INPUTS_PER_TURN {
+            let Some(report) = next.take() else { return };
+            self.take_report(report);
+            next = self.job.reports.try_recv().ok();
+        }
+        next.into_iter().for_each(|report| self.take_report(report));
+    }
+
+    fn take_report(&mut self, report: WorkerReport) {
+        let WorkerReport { worker, generation, report } = report;
+        if !self.job.workers.is_current(worker, generation) {
+            return;
+        }
+        if let MediaReport::Moved { batch, .. } = &report
+            && let Some(began) = self.moves.remove(&(worker, *batch))
+        {
+            let took = self.job.clock.now().since(began);
+            self.job.doorway.metrics().move_apply_seconds.observe(took.as_secs_f64());
+        }
+        self.handle(ControlInput::Media { worker, report });
+    }
+
+    fn take_ended(&mut self, ended: &WorkerEnded) {
+        let WorkerEnded { worker, generation, reason, cause } = ended;
+        if !self.job.workers.is_current(*worker, *generation) {
+            tracing::info!(worker = worker.0, cause, "a fenced media worker has ended");
+            return;
+        }
+        let reason = reason.as_deref().unwrap_or("no reason");
+        tracing::error!(
+            worker = worker.0,
+            cause,
+            reason,
+            "a media worker has ended; another takes its place"
+        );
+        self.replace(*worker, cause);
+        self.handle(ControlInput::WorkerLost { worker: *worker });
+    }
+
+    fn replace(&mut self, worker: WorkerId, cause: &'static str) {
+        self.moves.retain(|(of, _), _| *of != worker);
+        self.job.doorway.metrics().worker_replaced(cause);
+        if let Err(error) = self.job.workers.replace(worker) {
+            tracing::error!(worker = worker.0, %error, "no media worker could be started");
+            self.job.doorway.set_ready(false);
+        }
+    }
+
+    fn take_inputs(&mut self, first: DoorInput) {
+        let mut next = Some(first);
+        for _ in 0..INPUTS_PER_TURN {
+            let Some(input) = next.take() else { return };
+            self.take_input(input);
+            next = self.job.doors.try_recv();
+        }
+        next.into_iter().for_each(|input| self.take_input(input));
+    }
+
+    fn take_input(&mut self, input: DoorInput) {
+        match input {
+            DoorInput::Opened { link, claims, outbox } => {
+                self.links.insert(link, outbox);
+                self.handle(ControlInput::LinkOpened { link, claims });
+            }
+            DoorInput::Request { link, request } if self.links.contains_key(&link) => {
+                self.handle(ControlInput::Request { link, request });
+            }
+            // Control has closed the link already.
+            DoorInput::Request { .. } => {}
+            DoorInput::Closed { link } => {
+                if self.links.remove(&link).is_some() {
+                    self.handle(ControlInput::LinkClosed { link });
+                }
+            }
+            DoorInput::Admin { request, reply } => {
+                self.next_ticket += 1;
+                self.tickets.insert(self.next_ticket, reply);
+                self.handle(ControlInput::Admin { ticket: self.next_ticket, request });
+            }
+        }
+    }
+
+    fn handle(&mut self, input: ControlInput) {
+        let now = self.job.clock.now();
+        self.job.control.handle(now, input);
+        self.carry_out(now);
+    }
+
+    /// Does all that control wants done. What follows from that is fed back here as well.
+    fn carry_out(&mut self, now: Time) {
+        while let Some(output) = self.job.control.poll_output() {
+            match output {
+                ControlOutput::Frame { link, frame } => self.deliver(now, link, frame),
+                ControlOutput::CloseLink { link, reason } => {
+                    if let Some(outbox) = self.links.remove(&link) {
+                        outbox.end(LinkEnd::Closed(reason));
+                    }
+                }
+                ControlOutput::Media { worker, command } => self.command(now, worker, command),
+                ControlOutput::Fence { worker } => {
+                    tracing::error!(
+                        worker = worker.0,
+                        "a media worker does not answer; another takes its place"
+                    );
+                    self.replace(worker, "fence");
+                }
+                ControlOutput::Admin { ticket, reply } => {
+                    if let Some(asker) = self.tickets.remove(&ticket) {
+                        // An operator who has hung up needs no answer.
+                        let _ = asker.send(reply);
+                    }
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, now: Time, link: LinkId, frame: Frame) {
+        let Some(outbox) = self.links.get(&link) else { return };
+        if outbox.push(frame).is_ok() {
+            return;
+        }
+        self.job.doorway.metrics().links_too_slow.inc();
+        if let Some(outbox) = self.links.remove(&link) {
+            outbox.end(LinkEnd::TooSlow);
+        }
+        self.job.control.handle(now, ControlInput::LinkClosed { link });
+    }
+
+    fn command(&mut self, now: Time, worker: WorkerId, command: MediaCommand) {
+        if let MediaCommand::Move { batch, .. } = &command
+            && self.moves.len() < MOVES_TIMED
+        {
+            self.moves.insert((worker, *batch), now);
+        }
+        if self.job.workers.send(worker, command).is_err() {
+            tracing::error!(worker = worker.0, "a media worker takes no commands; another takes its place");
+            self.replace(worker, "stuck");
+            self.job.control.handle(now, ControlInput::WorkerLost { worker });
+        }
+    }
+}

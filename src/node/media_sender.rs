@@ -1,0 +1,137 @@
+//! Everything a worker sends, over whichever of its sockets reaches the far end.
+
+use std::io;
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::media_socket::{MediaSocket, ReceiveBuffers};
+use super::worker_counters::SocketCounters;
+use crate::base::Time;
+use crate::transport::Path;
+
+/// How long one batch may wait for full sockets, all its runs together. A tick of audio is 20 ms:
+/// what cannot leave in a quarter of it would come too late.
+const PATIENCE: Duration = Duration::from_millis(5);
+
+/// The sockets of one worker.
+pub(super) struct MediaSender {
+    sockets: Vec<MediaSocket>,
+    /// What was counted so far.
+    pub(super) counters: SocketCounters,
+    patience_ends: Option<Instant>,
+}
+
+enum Sent {
+    Yes,
+    Full,
+    Refused,
+}
+
+impl MediaSender {
+    pub(super) fn new(sockets: Vec<MediaSocket>) -> Self {
+        Self { sockets, counters: SocketCounters::default(), patience_ends: None }
+    }
+
+    /// The sockets.
+    pub(super) fn sockets(&self) -> &[MediaSocket] {
+        &self.sockets
+    }
+
+    /// Receives at most one batch from each socket. The error is of the first socket that has one.
+    pub(super) fn receive(
+        &self,
+        buffers: &mut ReceiveBuffers,
+        mut each: impl FnMut(Path, &mut [u8]),
+    ) -> io::Result<()> {
+        let mut result = Ok(());
+        for socket in &self.sockets {
+            match socket.receive(buffers, &mut each) {
+                Ok(_) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => result = result.and(Err(error)),
+            }
+        }
+        result
+    }
+
+    /// Begins a batch of sends.
+    pub(super) fn begin_batch(&mut self, now: Time) {
+        self.patience_ends = None;
+        for socket in &mut self.sockets {
+            socket.tend_offload(now);
+        }
+    }
+
+    /// Sends one datagram, or a run of datagrams of `segment_size` bytes.
+    pub(super) async fn send(&mut self, path: &Path, contents: &[u8], segment_size: Option<usize>) {
+        let segment_size = segment_size.filter(|size| *size > 0 && *size < contents.len());
+        let datagrams = segment_size.map_or(1, |size| contents.len().div_ceil(size));
+        let Some(index) = self.sockets.iter().position(|socket| socket.serves(path)) else {
+            self.counters.no_socket += count(datagrams);
+            return;
+        };
+        let has_offload = self.sockets.get(index).is_some_and(MediaSocket::has_offload);
+        if has_offload || segment_size.is_none() {
+            match self.send_once(index, path, contents, segment_size).await {
+                Sent::Yes => return self.count_sent(datagrams),
+                Sent::Full => {
+                    self.counters.socket_full += count(datagrams);
+                    return;
+                }
+                Sent::Refused => {}
+            }
+        }
+        match segment_size {
+            // The system may refuse a run and take its datagrams.
+            Some(size) => self.send_singly(index, path, contents, size).await,
+            None => self.counters.send_failed += 1,
+        }
+    }
+
+    async fn send_singly(&mut self, index: usize, path: &Path, contents: &[u8], size: usize) {
+        for datagram in contents.chunks(size) {
+            match self.send_once(index, path, datagram, None).await {
+                Sent::Yes => self.count_sent(1),
+                Sent::Full => self.counters.socket_full += 1,
+                Sent::Refused => self.counters.send_failed += 1,
+            }
+        }
+    }
+
+    /// One call, tried again while the socket is full and the batch's patience lasts.
+    async fn send_once(
+        &mut self,
+        index: usize,
+        path: &Path,
+        contents: &[u8],
+        segment_size: Option<usize>,
+    ) -> Sent {
+        let Some(socket) = self.sockets.get(index) else { return Sent::Refused };
+        loop {
+            match socket.try_send(path, contents, segment_size) {
+                Ok(()) => return Sent::Yes,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => {
+                    tracing::debug!(%error, segment_size, "the system refused to send");
+                    return Sent::Refused;
+                }
+            }
+            let ends = *self.patience_ends.get_or_insert_with(|| Instant::now() + PATIENCE);
+            match timeout_at(ends, socket.writable()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return Sent::Refused,
+                Err(_) => return Sent::Full,
+            }
+        }
+    }
+
+    fn count_sent(&mut self, datagrams: usize) {
+        self.counters.datagrams_sent += count(datagrams);
+        self.counters.send_calls += 1;
+    }
+}
+
+fn count(datagrams: usize) -> u64 {
+    u64::try_from(datagrams).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,281 @@
+//! The loop of one media worker's thread: its sockets, its commands, its timers.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::Poll;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::sleep;
+
+use super::media_sender::MediaSender;
+use super::media_socket::{MediaSocket, ReceiveBuffers};
+use super::worker_counters::CounterPublisher;
+use crate::base::{Random, Time, WorkerId};
+use crate::media::{Worker, WorkerSettings};
+use crate::message::{MediaCommand, MediaReport};
+use crate::telemetry::{Clock, Metrics};
+use crate::transport::TimeAnchor;
+
+/// Commands applied before sockets have their turn again.
+const COMMANDS_PER_TURN: usize = 64;
+
+/// The largest run of datagrams that one call sends.
+const SEND_BYTES: usize = 65_536;
+
+/// How often counters are published.
+const PUBLISH_EVERY: Duration = Duration::from_secs(1);
+
+/// How soon a report is offered again that control had no room for.
+const REPORT_AGAIN_AFTER: Duration = Duration::from_millis(1);
+
+/// After an error of a socket, so that one that stays does not spin.
+const AFTER_SOCKET_ERROR: Duration = Duration::from_millis(1);
+
+/// A worker that cannot be made is not tried again at once.
+const AFTER_FAILED_START: Duration = Duration::from_millis(250);
+
+/// What a worker's thread is told.
+#[derive(Debug)]
+pub(super) enum ToWorker {
+    /// By control.
+    Media(MediaCommand),
+    /// To fail, for tests of what happens then.
+    Fail(WorkerFault),
+}
+
+/// How a worker is made to fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WorkerFault {
+    /// Its thread panics.
+    Panic,
+    /// Its thread does nothing for this long.
+    Hang(Duration),
+}
+
+/// A report, with the generation of the thread that made it.
+#[derive(Debug)]
+pub(super) struct WorkerReport {
+    pub(super) worker: WorkerId,
+    pub(super) generation: u64,
+    pub(super) report: MediaReport,
+}
+
+/// Why a worker's thread ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum WorkerEnd {
+    /// The engine stops.
+    Stopped,
+    /// Another thread has taken its place.
+    Fenced,
+    /// It could not start.
+    Failed(String),
+}
+
+/// Everything a worker's thread starts with.
+pub(super) struct WorkerJob {
+    pub(super) id: WorkerId,
+    pub(super) generation: u64,
+    /// The generation that may send.
+    pub(super) fence: Arc<AtomicU64>,
+    pub(super) settings: WorkerSettings,
+    pub(super) random: Random,
+    pub(super) clock: Clock,
+    pub(super) sockets: Vec<std::net::UdpSocket>,
+    pub(super) commands: mpsc::Receiver<ToWorker>,
+    pub(super) reports: mpsc::Sender<WorkerReport>,
+    pub(super) metrics: Metrics,
+}
+
+/// Runs a worker until it ends. Called on a thread of its own.
+pub(super) fn run(job: WorkerJob) -> WorkerEnd {
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return WorkerEnd::Failed(error.to_string()),
+    };
+    runtime.block_on(async {
+        match WorkerLoop::new(job) {
+            Ok(worker) => worker.run().await,
+            Err(reason) => {
+                sleep(AFTER_FAILED_START).await;
+                WorkerEnd::Failed(reason)
+            }
+        }
+    })
+}
+
+struct WorkerLoop {
+    id: WorkerId,
+    generation: u64,
+    fence: Arc<AtomicU64>,
+    clock: Clock,
+    worker: Worker,
+    sender: MediaSender,
+    receive_buffers: ReceiveBuffers,
+    send_buffer: Vec<u8>,
+    commands: mpsc::Receiver<ToWorker>,
+    reports: mpsc::Sender<WorkerReport>,
+    unsent_report: Option<MediaReport>,
+    counters: CounterPublisher,
+    publish_at: Time,
+}
+
+enum Wake {
+    Command(ToWorker),
+    Ready,
+    Stop,
+}
+
+impl WorkerLoop {
+    fn new(job: WorkerJob) -> Result<Self, String> {
+        let (at, instant) = job.clock.anchor();
+        let worker = Worker::new(job.settings, job.random, TimeAnchor { at, instant })
+            .map_err(|error| error.to_string())?;
+        let sockets: Result<Vec<_>, _> = job.sockets.into_iter().map(MediaSocket::new).collect();
+        Ok(Self {
+            id: job.id,
+            generation: job.generation,
+            fence: job.fence,
+            clock: job.clock,
+            worker,
+            sender: MediaSender::new(sockets.map_err(|error| error.to_string())?),
+            receive_buffers: ReceiveBuffers::new(),
+            send_buffer: vec![0; SEND_BYTES],
+            commands: job.commands,
+            reports: job.reports,
+            unsent_report: None,
+            counters: CounterPublisher::new(&job.metrics),
+            publish_at: job.clock.now() + PUBLISH_EVERY,
+        })
+    }
+
+    async fn run(mut self) -> WorkerEnd {
+        loop {
+            let wake = self.wait().await;
+            // Whoever was replaced touches nothing any more: its sockets are its successor's.
+            if !self.is_current() {
+                return WorkerEnd::Fenced;
+            }
+            let is_last = matches!(wake, Wake::Stop);
+            if let Wake::Command(command) = wake {
+                self.apply(command);
+            }
+            self.apply_waiting_commands();
+            self.receive().await;
+            self.handle_timeout();
+            if !self.transmit().await {
+                return WorkerEnd::Fenced;
+            }
+            self.report();
+            self.publish(is_last);
+            if is_last {
+                return WorkerEnd::Stopped;
+            }
+        }
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let now = self.clock.now();
+        let mut until = self.publish_at;
+        if let Some(timeout) = self.worker.poll_timeout() {
+            until = until.min(timeout);
+        }
+        if self.unsent_report.is_some() {
+            until = until.min(now + REPORT_AGAIN_AFTER);
+        }
+        let sockets = self.sender.sockets();
+        let readable = poll_fn(|cx| {
+            let is_readable = sockets.iter().any(|socket| socket.poll_readable(cx).is_ready());
+            if is_readable { Poll::Ready(()) } else { Poll::Pending }
+        });
+        tokio::select! {
+            biased;
+            command = self.commands.recv() => command.map_or(Wake::Stop, Wake::Command),
+            () = readable => Wake::Ready,
+            () = sleep(until.since(now)) => Wake::Ready,
+        }
+    }
+
+    fn is_current(&self) -> bool {
+        self.fence.load(Ordering::Acquire) == self.generation
+    }
+
+    fn apply_waiting_commands(&mut self) {
+        for _ in 0..COMMANDS_PER_TURN {
+            let Ok(command) = self.commands.try_recv() else { return };
+            self.apply(command);
+        }
+    }
+
+    fn apply(&mut self, command: ToWorker) {
+        match command {
+            ToWorker::Media(command) => self.worker.handle_command(self.clock.now(), command),
+            ToWorker::Fail(fault) => fail(fault),
+        }
+    }
+
+    async fn receive(&mut self) {
+        let now = self.clock.now();
+        let worker = &mut self.worker;
+        let received = self.sender.receive(&mut self.receive_buffers, |path, datagram| {
+            worker.handle_datagram(now, path, datagram);
+        });
+        worker.end_batch(now);
+        if let Err(error) = received {
+            tracing::warn!(worker = self.id.0, %error, "a media socket failed to receive");
+            sleep(AFTER_SOCKET_ERROR).await;
+        }
+    }
+
+    fn handle_timeout(&mut self) {
+        let now = self.clock.now();
+        if self.worker.poll_timeout().is_some_and(|due| due <= now) {
+            self.worker.handle_timeout(now);
+        }
+    }
+
+    /// Sends what there is; false if this thread may not send any more.
+    async fn transmit(&mut self) -> bool {
+        if !self.is_current() {
+            return false;
+        }
+        let now = self.clock.now();
+        self.sender.begin_batch(now);
+        while let Some(run) = self.worker.poll_transmit(now, &mut self.send_buffer) {
+            let contents = self.send_buffer.get(..run.len).unwrap_or_default();
+            self.sender.send(&run.path, contents, run.segment_size).await;
+        }
+        true
+    }
+
+    fn report(&mut self) {
+        while let Some(report) = self.unsent_report.take().or_else(|| self.worker.poll_report()) {
+            let report = WorkerReport { worker: self.id, generation: self.generation, report };
+            match self.reports.try_send(report) {
+                Ok(()) => {}
+                Err(mpsc::error::TrySendError::Full(report)) => {
+                    self.unsent_report = Some(report.report);
+                    return;
+                }
+                Err(mpsc::error::TrySendError::Closed(_)) => return,
+            }
+        }
+    }
+
+    fn publish(&mut self, at_once: bool) {
+        let now = self.clock.now();
+        if at_once || now >= self.publish_at {
+            self.publish_at = now + PUBLISH_EVERY;
+            self.counters.publish(self.worker.statistics(), &self.sender.counters);
+        }
+    }
+}
+
+#[expect(clippy::panic, reason = "tests ask for it to see what happens then")]
+fn fail(fault: WorkerFault) {
+    match fault {
+        WorkerFault::Panic => panic!("asked to panic"),
+        WorkerFault::Hang(duration) => std::thread::sleep(duration),
+    }
+}
