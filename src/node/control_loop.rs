@@ -28,6 +28,8 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) enum Order {
     /// Make a worker fail.
     Fail(WorkerId, WorkerFault),
+    /// End all links.
+    CloseLinks,
 }
 
 /// Everything the loop starts with.
@@ -60,14 +62,13 @@ impl ControlLoop {
 
     /// Runs until the engine drops its end of `orders`; the workers are what is left.
     pub(super) async fn run(mut self) -> WorkerSet {
-        self.job.doorway.set_ready(true);
         loop {
             let wait = self.job.control.poll_timeout().map_or(IDLE, |due| self.job.clock.until(due));
             // What workers say comes first: clients wait for it.
             tokio::select! {
                 biased;
                 order = self.job.orders.recv() => match order {
-                    Some(Order::Fail(worker, fault)) => drop(self.job.workers.send_any(worker, ToWorker::Fail(fault))),
+                    Some(order) => self.take_order(&order),
                     None => break,
                 },
                 Some(ended) = self.job.ended.recv() => self.take_ended(&ended),
@@ -81,10 +82,25 @@ impl ControlLoop {
                 self.carry_out(now);
             }
         }
-        for outbox in std::mem::take(&mut self.links).into_values() {
-            outbox.end(LinkEnd::Stopped);
-        }
+        self.close_links();
         self.job.workers
+    }
+
+    fn take_order(&mut self, order: &Order) {
+        match order {
+            Order::CloseLinks => self.close_links(),
+            Order::Fail(worker, fault) => {
+                // One that takes nothing has failed already.
+                let _ = self.job.workers.send_any(*worker, ToWorker::Fail(*fault));
+            }
+        }
+    }
+
+    fn close_links(&mut self) {
+        for (link, outbox) in std::mem::take(&mut self.links) {
+            outbox.end(LinkEnd::Stopped);
+            self.handle(ControlInput::LinkClosed { link });
+        }
     }
 
     fn take_reports(&mut self, first: WorkerReport) {
@@ -131,9 +147,10 @@ impl ControlLoop {
     fn replace(&mut self, worker: WorkerId, cause: &'static str) {
         self.moves.retain(|(of, _), _| *of != worker);
         self.job.doorway.metrics().worker_replaced(cause);
-        if let Err(error) = self.job.workers.replace(worker) {
+        let replaced = self.job.workers.replace(worker);
+        self.job.doorway.set_ready(replaced.is_ok());
+        if let Err(error) = replaced {
             tracing::error!(worker = worker.0, %error, "no media worker could be started");
-            self.job.doorway.set_ready(false);
         }
     }
 

@@ -103,6 +103,7 @@ impl Engine {
             .name("control".to_owned())
             .spawn(move || run_control(job, &failure_in))
             .map_err(NodeError::Thread)?;
+        doorway.set_ready(true);
         let stop_within = Duration::from_secs(u64::from(config.node.stop_seconds));
         Ok(Self { doorway, clock, media_addresses, orders: orders_in, failure, control_thread, stop_within })
     }
@@ -162,7 +163,7 @@ impl Engine {
     /// and ends the threads: within `stop_seconds` of the configuration.
     pub async fn stop(self) {
         self.doorway.stop();
-        if timeout(self.stop_within, end_rooms(&self.doorway)).await.is_err() {
+        if timeout(self.stop_within, self.see_off()).await.is_err() {
             tracing::warn!("some clients did not go in time");
         }
         drop(self.orders);
@@ -171,17 +172,19 @@ impl Engine {
             tracing::warn!("some threads did not end in time");
         }
     }
-}
 
-/// Ends every room, so that its people are told, and waits until their links are closed.
-async fn end_rooms(doorway: &Doorway) {
-    if let Ok(AdminReply::Rooms(rooms)) = doorway.admin(AdminRequest::ListRooms).await {
-        for (name, ..) in rooms {
-            // A room that has ended meanwhile is as good.
-            let _ = doorway.admin(AdminRequest::DeleteRoom { name }).await;
+    /// Ends every room, so that its people are told, then every link, and waits until all are gone.
+    async fn see_off(&self) {
+        if let Ok(AdminReply::Rooms(rooms)) = self.doorway.admin(AdminRequest::ListRooms).await {
+            for (name, ..) in rooms {
+                // A room that has ended meanwhile is as good.
+                let _ = self.doorway.admin(AdminRequest::DeleteRoom { name }).await;
+            }
         }
+        // A loop that has ended has closed them.
+        let _ = self.orders.send(Order::CloseLinks).await;
+        self.doorway.all_links_closed().await;
     }
-    doorway.all_links_closed().await;
 }
 
 fn run_control(job: ControlJob, failure: &watch::Sender<Option<EngineFailed>>) {
