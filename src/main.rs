@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anteroom::config::Config;
+use anteroom::load::{self, DemoOptions};
 use anteroom::node::serve;
 use anteroom::telemetry::set_up_logs;
 use clap::{Args, Parser, Subcommand};
@@ -28,6 +29,31 @@ enum Command {
         /// The file, in TOML; deploy/anteroom.toml shows every setting.
         file: PathBuf,
     },
+    /// Play a meeting with synthetic participants on a server of its own, and say whether everybody
+    /// heard their own room and nobody another.
+    Demo(DemoArguments),
+}
+
+#[derive(Args)]
+struct DemoArguments {
+    /// How many people meet, 4 to 200; the first is the moderator.
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    participants: usize,
+    /// How many breakout rooms there are at once, 1 to 10.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    breakouts: usize,
+    /// How long the meeting goes on; a round that has begun is finished.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    seconds: u64,
+    /// Print the outcome as one JSON object, in the last line.
+    #[arg(long)]
+    json: bool,
+    /// Go on serving afterwards, so that you can hold a meeting of your own.
+    #[arg(long)]
+    keep: bool,
+    /// The HTTP port. A free one by default; 8080 with --keep.
+    #[arg(long)]
+    port: Option<u16>,
 }
 
 #[derive(Args)]
@@ -47,11 +73,13 @@ struct ServeArguments {
 
 fn main() -> ExitCode {
     let done = match CommandLine::parse().command {
-        Command::Serve(arguments) => run_server(&arguments),
-        Command::CheckConfig { file } => check_config(&file),
+        Command::Serve(arguments) => run_server(&arguments).map(|()| true),
+        Command::CheckConfig { file } => check_config(&file).map(|()| true),
+        Command::Demo(arguments) => run_demo(&arguments),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
         Err(message) => {
             // Without a standard error there is nobody to tell.
             let _ = writeln!(io::stderr(), "anteroom: {message}");
@@ -94,17 +122,55 @@ fn run_server(arguments: &ServeArguments) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         // Listened for before the server is up, so that none is missed.
-        let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+        let stop = stop_signal()?;
         let running = serve(&config).await.map_err(|error| error.to_string())?;
         greet(&running)?;
-        let stop = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
         running.run_until(stop).await.map_err(|error| error.to_string())
+    })
+}
+
+/// Waits for SIGTERM or SIGINT; both are noticed from this call on.
+fn stop_signal() -> Result<impl Future<Output = ()>, String> {
+    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    })
+}
+
+/// Answers whether all was well.
+fn run_demo(arguments: &DemoArguments) -> Result<bool, String> {
+    let mut config = Config::default();
+    config.listen.port = arguments.port.unwrap_or(if arguments.keep { 8080 } else { 0 });
+    config.listen.metrics.set_port(0);
+    "warn".clone_into(&mut config.log.filter);
+    set_up_logs(&config.log).map_err(|error| error.to_string())?;
+    let options = DemoOptions {
+        participants: arguments.participants,
+        breakouts: arguments.breakouts,
+        seconds: arguments.seconds,
+        live: !arguments.json,
+    };
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let running = serve(&config).await.map_err(|error| error.to_string())?;
+        let address = running.http_addresses().first().map(ToString::to_string).unwrap_or_default();
+        let report = load::run(&options, &address).await.map_err(|error| error.to_string())?;
+        if arguments.json {
+            say(&serde_json::to_string(&report).map_err(|error| error.to_string())?)?;
+        } else {
+            say(&report.text())?;
+        }
+        if arguments.keep {
+            greet(&running)?;
+            running.run_until(stop_signal()?).await.map_err(|error| error.to_string())?;
+        } else {
+            running.stop().await;
+        }
+        Ok(report.ok)
     })
 }
 

@@ -1,16 +1,16 @@
 //! `anteroom demo`: brings people in, plays a meeting with them, and judges what everybody heard.
 
 use std::io::{IsTerminal, Write as _};
-use std::sync::Arc;
 use std::time::Duration;
 
-use super::clock::Clock;
+use super::dev_token::{TokenError, development_token};
 use super::person::{Person, PersonError};
 use super::report::{DemoReport, Percentiles};
 use super::scenario::{Meeting, Tally};
 use crate::base::Random;
 use crate::client::ParticipantReport;
 use crate::message::Role;
+use crate::telemetry::Clock;
 
 /// What a demo is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,15 +25,15 @@ pub struct DemoOptions {
     pub live: bool,
 }
 
-/// Makes a token for a room, a name and a role.
-pub type MintToken = Arc<dyn Fn(&str, &str, Role) -> String + Send + Sync>;
-
 /// Why a demo could not run. A meeting in which something went wrong is a report, not an error.
 #[derive(Debug, thiserror::Error)]
 pub enum DemoError {
     /// An option is out of its range.
     #[error("{0}")]
     Option(String),
+    /// The server lets nobody in.
+    #[error("{0}")]
+    Token(#[from] TokenError),
     /// Somebody could not join or a step of the meeting was refused.
     #[error("{who}: {error}")]
     Person {
@@ -47,19 +47,16 @@ pub enum DemoError {
 /// Participants who join at the same time.
 const JOINING_AT_ONCE: usize = 8;
 
-/// Plays a meeting on the server at `http_address` and judges it.
+/// Plays a meeting on the server at `http_address` (`host:port`), which has to hand out development
+/// tokens, and judges it.
 ///
 /// # Errors
 /// [`DemoError`] where the options are out of range or the meeting could not be played.
-pub async fn run(
-    options: &DemoOptions,
-    http_address: &str,
-    mint: &MintToken,
-) -> Result<DemoReport, DemoError> {
+pub async fn run(options: &DemoOptions, http_address: &str) -> Result<DemoReport, DemoError> {
     check(options)?;
     let clock = Clock::start();
     let live = Live::new(options.live);
-    let people = bring_in(options, http_address, mint, clock, &live).await?;
+    let people = bring_in(options, http_address, clock, &live).await?;
     let mut meeting = Meeting::new(people, options.breakouts);
     let until = clock.now() + Duration::from_secs(options.seconds);
     let played =
@@ -98,7 +95,6 @@ fn check(options: &DemoOptions) -> Result<(), DemoError> {
 async fn bring_in(
     options: &DemoOptions,
     http_address: &str,
-    mint: &MintToken,
     clock: Clock,
     live: &Live,
 ) -> Result<Vec<Person>, DemoError> {
@@ -110,9 +106,9 @@ async fn bring_in(
                 0 => ("Moderator".to_owned(), Role::Moderator),
                 _ => (format!("Person {number}"), Role::Participant),
             };
-            let token = mint("demo", &name, role);
             let random = seed.fork();
             async move {
+                let token = development_token(http_address, "demo", &name, role).await?;
                 let joined = Person::join(http_address, &name, &token, clock, random).await;
                 let person = joined.map_err(|error| DemoError::Person { who: name.clone(), error })?;
                 let up = person.wait("media connected", |state| state.up).await;

@@ -10,12 +10,13 @@ use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::clock::Clock;
 use super::signalling::{Incoming, Signalling, SignallingError};
 use crate::base::{ClientId, Epoch, Kind, Random, Ssrc, Time};
 use crate::client::{
-    ClientIdentity, Participant, ParticipantReport, ParticipantSettings, Place, SlotClaim, room_tag,
+    ClientIdentity, Participant, ParticipantReport, ParticipantSettings, Place, SlotClaim, TimeAnchor,
+    room_tag,
 };
+use crate::telemetry::Clock;
 
 /// Why a participant could not take part.
 #[derive(Debug, thiserror::Error)]
@@ -200,7 +201,7 @@ impl Runner {
         let mut signalling = Signalling::open(http_address, token).await?;
         let identity = ClientIdentity::generate().map_err(|e| PersonError::Transport(e.to_string()))?;
         let mut participant =
-            Participant::new(ParticipantSettings::default(), clock.anchor(), identity, random);
+            Participant::new(ParticipantSettings::default(), anchor(clock), identity, random);
         let (sdp, tracks) = participant.offer();
         signalling.request("joinRoom", &json!({"sdp": sdp, "tracks": tracks})).await?;
         let joined = loop {
@@ -254,7 +255,7 @@ impl Runner {
                         self.participant.handle_datagram(now, from, datagram.get_mut(..len).unwrap_or_default());
                     }
                 }
-                () = tokio::time::sleep_until(self.clock.instant(due)) => {}
+                () = tokio::time::sleep(self.clock.until(due)) => {}
             }
         }
         let _ = self.signalling.request("leaveRoom", &json!({})).await;
@@ -351,6 +352,11 @@ fn read_claim(slot: &Value) -> Option<SlotClaim> {
         from_seq: slot.get("from_seq")?.as_u64()?,
         publisher: client.map(|client| (client, kind)),
     })
+}
+
+fn anchor(clock: Clock) -> TimeAnchor {
+    let (at, instant) = clock.anchor();
+    TimeAnchor { at, instant }
 }
 
 /// A socket of the family of the first candidate.

@@ -7,10 +7,10 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
-use super::clock::Clock;
 use super::demo::DemoError;
 use super::person::{Answered, Person, PersonError};
 use crate::base::{Kind, Time};
+use crate::telemetry::Clock;
 
 /// What the meeting has counted.
 #[derive(Clone, Debug, Default)]
