@@ -12,6 +12,8 @@ const FRAGMENT_HEADER: usize = 12;
 pub(super) struct Record<'a> {
     pub(super) content_type: u8,
     pub(super) epoch: u16,
+    /// The record's number in its epoch, 48 bits.
+    pub(super) number: u64,
     pub(super) body: &'a [u8],
     /// The record with its header.
     pub(super) whole: &'a [u8],
@@ -21,12 +23,13 @@ pub(super) struct Record<'a> {
 pub(super) fn records(mut datagram: &[u8]) -> impl Iterator<Item = Record<'_>> {
     std::iter::from_fn(move || {
         let (header, rest) = datagram.split_first_chunk::<RECORD_HEADER>()?;
-        let [content_type, _, _, epoch_high, epoch_low, _, _, _, _, _, _, len_high, len_low] = *header;
+        let [content_type, _, _, e0, e1, n0, n1, n2, n3, n4, n5, len_high, len_low] = *header;
+        let number = u64::from_be_bytes([0, 0, n0, n1, n2, n3, n4, n5]);
         let len = usize::from(u16::from_be_bytes([len_high, len_low]));
         let body = rest.get(..len)?;
         let (whole, behind) = datagram.split_at_checked(RECORD_HEADER + len)?;
         datagram = behind;
-        Some(Record { content_type, epoch: u16::from_be_bytes([epoch_high, epoch_low]), body, whole })
+        Some(Record { content_type, epoch: u16::from_be_bytes([e0, e1]), number, body, whole })
     })
 }
 
@@ -41,12 +44,8 @@ pub(super) struct Fragment<'a> {
     /// Where in the message this fragment belongs.
     pub(super) offset: usize,
     pub(super) body: &'a [u8],
-}
-
-impl Fragment<'_> {
-    pub(super) fn is_whole(&self) -> bool {
-        self.body.len() == self.length
-    }
+    /// The fragment with its header.
+    pub(super) whole: &'a [u8],
 }
 
 /// The fragments of an unencrypted handshake record, or `None` if one of them is malformed.
@@ -56,12 +55,13 @@ pub(super) fn fragments(mut body: &[u8]) -> Option<Vec<Fragment<'_>>> {
         let (header, rest) = body.split_first_chunk::<FRAGMENT_HEADER>()?;
         let [message_type, l0, l1, l2, s0, s1, o0, o1, o2, f0, f1, f2] = *header;
         let (length, offset) = (u24([l0, l1, l2]), u24([o0, o1, o2]));
-        let (body_of_fragment, behind) = rest.split_at_checked(u24([f0, f1, f2]))?;
-        if offset + body_of_fragment.len() > length {
+        let part = rest.get(..u24([f0, f1, f2]))?;
+        if offset + part.len() > length {
             return None;
         }
+        let (whole, behind) = body.split_at_checked(FRAGMENT_HEADER + part.len())?;
         let sequence = u16::from_be_bytes([s0, s1]);
-        fragments.push(Fragment { message_type, length, sequence, offset, body: body_of_fragment });
+        fragments.push(Fragment { message_type, length, sequence, offset, body: part, whole });
         body = behind;
     }
     Some(fragments)

@@ -4,9 +4,11 @@
 //! every handshake fragment, and joins fragments by recursion. So it is given only what a handshake
 //! needs, and only so much of it.
 
+use std::collections::BTreeSet;
+
 use rtc::shared::error::Error;
 
-use super::record::{ALERT, CHANGE_CIPHER_SPEC, HANDSHAKE, Record, fragments, records};
+use super::record::{ALERT, CHANGE_CIPHER_SPEC, Fragment, HANDSHAKE, Record, fragments, records};
 
 /// Records of one handshake: about 10 make one, and each flight may be repeated a dozen times.
 const MAX_HANDSHAKE_RECORDS: usize = 256;
@@ -22,36 +24,83 @@ const MAX_LATER_RECORDS: usize = 64;
 
 /// The budget of one association.
 pub(super) struct RecordGate {
+    /// Records passed that were not encrypted. They are numbered anew.
+    plain_records: u32,
+    /// The peer's numbers of those. A record that comes twice must not pass twice: the crate stops
+    /// its timer at each. As many as the budget has records.
+    seen: BTreeSet<u64>,
     handshake_records: usize,
     handshake_bytes: usize,
     later_records: usize,
 }
 
 impl RecordGate {
-    pub(super) const fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self {
+            plain_records: 0,
+            seen: BTreeSet::new(),
             handshake_records: MAX_HANDSHAKE_RECORDS,
             handshake_bytes: MAX_HANDSHAKE_BYTES,
             later_records: MAX_LATER_RECORDS,
         }
     }
 
-    /// The records of a datagram that pass during a handshake, put together again.
+    /// What passes of a datagram during a handshake.
+    ///
+    /// The crate reads a fragment to reach as far as its whole message would, over what follows in the
+    /// same record. So each fragment passes in a record of its own.
     pub(super) fn during_handshake(&mut self, datagram: &[u8]) -> Vec<u8> {
         let mut passed = Vec::new();
         for record in records(datagram) {
-            let Some(cost) = handshake_cost(&record) else { continue };
-            let (Some(records_left), Some(bytes_left)) = (
-                self.handshake_records.checked_sub(cost),
-                self.handshake_bytes.checked_sub(record.whole.len()),
-            ) else {
-                break;
-            };
-            self.handshake_records = records_left;
-            self.handshake_bytes = bytes_left;
-            passed.extend_from_slice(record.whole);
+            if record.epoch == 0 && self.seen.contains(&record.number) {
+                continue;
+            }
+            match (record.epoch, record.content_type) {
+                (0, HANDSHAKE) => {
+                    for fragment in fragments(record.body).unwrap_or_default() {
+                        if is_needed(&fragment) {
+                            self.pass_plain(&record, fragment.whole, &mut passed);
+                        }
+                    }
+                }
+                (0, CHANGE_CIPHER_SPEC) if record.body == [1] => {
+                    self.pass_plain(&record, record.body, &mut passed);
+                }
+                // A plaintext alert is nobody's word (RFC 6347 section 4.1.2.7): it does not pass.
+                (1, HANDSHAKE | ALERT) if self.charge(record.whole.len()) => {
+                    passed.extend_from_slice(record.whole);
+                }
+                _ => {}
+            }
         }
         passed
+    }
+
+    /// Passes a part of an unencrypted record as a record, if the budget allows.
+    fn pass_plain(&mut self, record: &Record<'_>, part: &[u8], passed: &mut Vec<u8>) {
+        let Some(type_and_version) = record.whole.first_chunk::<3>() else { return };
+        let Ok(len) = u16::try_from(part.len()) else { return };
+        if !self.charge(part.len()) {
+            return;
+        }
+        const EPOCH_AND_HIGH_BITS: [u8; 4] = [0; 4];
+        passed.extend_from_slice(type_and_version);
+        passed.extend_from_slice(&EPOCH_AND_HIGH_BITS);
+        passed.extend_from_slice(&self.plain_records.to_be_bytes());
+        passed.extend_from_slice(&len.to_be_bytes());
+        passed.extend_from_slice(part);
+        self.plain_records += 1;
+        self.seen.insert(record.number);
+    }
+
+    /// Takes a record out of the budget, if there is enough left.
+    fn charge(&mut self, bytes: usize) -> bool {
+        let left = (self.handshake_records.checked_sub(1), self.handshake_bytes.checked_sub(bytes));
+        if let (Some(records_left), Some(bytes_left)) = left {
+            (self.handshake_records, self.handshake_bytes) = (records_left, bytes_left);
+            return true;
+        }
+        false
     }
 
     /// The records of a datagram that pass once the handshake is done: encrypted ones only, so that
@@ -70,26 +119,10 @@ impl RecordGate {
     }
 }
 
-/// What a record takes from the budget of a handshake; `None` if it does not belong there.
-fn handshake_cost(record: &Record<'_>) -> Option<usize> {
-    match (record.epoch, record.content_type) {
-        (0, HANDSHAKE) => plain_handshake_cost(record.body),
-        (0, CHANGE_CIPHER_SPEC) => (record.body == [1]).then_some(1),
-        // A plaintext alert is nobody's word (RFC 6347 section 4.1.2.7), so it falls through too.
-        (1, HANDSHAKE | ALERT) => Some(1),
-        _ => None,
-    }
-}
-
-/// The number of fragments, if each is well-formed and the crate will read it as we do.
-fn plain_handshake_cost(body: &[u8]) -> Option<usize> {
-    let fragments = fragments(body)?;
-    let (last, before) = fragments.split_last()?;
-    // The crate takes a message to reach as far as its length says, so a part can only come last.
-    let readable = before.iter().all(super::record::Fragment::is_whole) && !last.body.is_empty()
-        || fragments.iter().all(super::record::Fragment::is_whole);
-    let bounded = fragments.iter().all(|one| one.length <= MAX_MESSAGE && one.sequence < MAX_MESSAGES);
-    (readable && bounded).then_some(fragments.len())
+/// Whether a handshake can need this fragment. A part of nothing would never let a message end.
+const fn is_needed(fragment: &Fragment<'_>) -> bool {
+    let is_empty_part = fragment.body.is_empty() && fragment.length > 0;
+    !is_empty_part && fragment.length <= MAX_MESSAGE && fragment.sequence < MAX_MESSAGES
 }
 
 /// Whether an error after the handshake means that the association is over. Only a peer with the keys

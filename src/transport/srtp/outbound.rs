@@ -35,7 +35,7 @@ impl Outbound {
     }
 
     pub(super) fn from_master(profile: SrtpProfile, master: &MasterKey) -> Result<Self, SrtpError> {
-        // libsrtp starts at 1 too: 0 would look to some receivers like a packet already seen.
+        // RFC 3711 section 3.4 starts at 0; libsrtp and the browsers start at 1, and so do we.
         Ok(Self { cipher: Cipher::new(profile, master)?, next_rtcp_index: 1 })
     }
 

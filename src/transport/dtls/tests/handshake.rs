@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::super::record::records;
+use super::super::record::{HANDSHAKE, Record, fragments, records};
 use super::pair::{fragmented, is_client_hello};
 use super::*;
 
@@ -79,6 +79,40 @@ fn a_client_hello_in_pieces_of_any_order_is_read() {
         assert!(pieces_seen > 2, "the hello was not cut");
         pair.assert_up(SrtpProfile::AeadAes128Gcm);
     }
+}
+
+/// Puts the messages of a client's last flight into two records: half of the certificate, then its
+/// other half with all that follows, as some peers pack them.
+fn packed(datagram: &[u8]) -> Vec<Vec<u8>> {
+    let is_plain = |one: &&Record<'_>| one.epoch == 0 && one.content_type == HANDSHAKE;
+    let all: Vec<_> = records(datagram).collect();
+    let messages: Vec<u8> = all.iter().filter(is_plain).flat_map(|one| one.body).copied().collect();
+    let pieces = fragmented(datagram, fragments(&messages).unwrap()[0].length.div_ceil(2));
+    let (first, second) = (pieces[0].clone(), &pieces[1]);
+    let certificate_len = fragments(&messages).unwrap()[0].whole.len();
+    let body = [&second[13..], &messages[certificate_len..]].concat();
+    let len = u16::try_from(body.len()).unwrap().to_be_bytes();
+    let mut rest = [&second[..11], &len, &body].concat();
+    for other in all.iter().filter(|one| !is_plain(one)) {
+        rest.extend(other.whole);
+    }
+    vec![first, rest]
+}
+
+#[test]
+fn messages_packed_into_records_at_odd_places_are_read() {
+    let mut pair = Pair::new(&BROWSER);
+    let mut repacked = 0;
+    pair.run_over(|from, datagram| {
+        let is_certificate = records(&datagram).next().is_some_and(|one| one.body[0] == 11);
+        if from == End::Client && is_certificate {
+            repacked += 1;
+            return packed(&datagram);
+        }
+        vec![datagram]
+    });
+    assert_eq!(repacked, 1, "and once was enough");
+    pair.assert_up(SrtpProfile::AeadAes128Gcm);
 }
 
 #[test]

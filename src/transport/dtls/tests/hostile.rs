@@ -74,9 +74,13 @@ fn a_handshake_has_a_budget() {
 
     // Fragments are joined by recursion, one level each.
     let mut gate = RecordGate::new();
-    let passed = (0..10_000_u16)
-        .filter(|n| !gate.during_handshake(&record(22, 0, 7, &fragment(11, 16_000, 2, *n, &[0]))).is_empty())
-        .count();
+    let mut passed = 0;
+    for number in 0..10_000_u16 {
+        let mut part = record(22, 0, 0, &fragment(11, 16_000, 2, number, &[0]));
+        part[9..11].copy_from_slice(&number.to_be_bytes());
+        passed += usize::from(!gate.during_handshake(&part).is_empty());
+        assert!(gate.during_handshake(&part).is_empty(), "a repeated record");
+    }
     assert_eq!(passed, 256);
 
     let mut gate = RecordGate::new();
@@ -97,8 +101,6 @@ fn what_no_handshake_needs_does_not_pass() {
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 1, 5, &[]))), "a part of nothing");
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20_000, 1, 0, &[0; 10]))), "too long");
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 16, 0, &[0; 10]))), "too many messages");
-    let part_first = [fragment(11, 20, 1, 0, &[0; 10]), fragment(14, 0, 2, 0, &[])].concat();
-    assert!(!passes(&record(22, 0, 1, &part_first)), "a part before another message");
 }
 
 /// Whatever is done to the datagrams of a handshake: no panic, and keys only where both ends agree.

@@ -131,10 +131,11 @@ fn take(dtls: &mut RtcDtls, keys: &mut Option<SrtpKeys>, end: &mut Option<String
     }
 }
 
-/// Cuts the one handshake message of a datagram into records of `cut` bytes, one per datagram.
+/// Cuts the first handshake message of a datagram, which is whole, into records of `cut` bytes, one per datagram.
 pub(in crate::transport) fn fragmented(datagram: &[u8], cut: usize) -> Vec<Vec<u8>> {
     let header: &[u8] = &datagram[..13];
-    let (message_header, body) = datagram[13..].split_at(12);
+    let first = records(datagram).next().unwrap();
+    let (message_header, body) = first.body.split_at(12);
     let mut pieces = Vec::new();
     for (number, piece) in body.chunks(cut).enumerate() {
         let mut record = header[..11].to_vec();
