@@ -1,7 +1,39 @@
 //! One media worker: groups, slots, fan-out.
+//!
+//! A packet's way: `Worker::handle_datagram` (worker.rs) -> `handle_rtp` and `forward` (ingress.rs)
+//! -> the stream's ring (ring.rs) and its listeners' queues (outbox.rs) -> `poll_transmit` ->
+//! `next_run` (fan_out.rs), which places it (rewrite/mapping.rs), writes it (rewrite/packet.rs) and
+//! seals it. A move's way: `move_batch` -> `revoke` -> `grant` (moves.rs) -> `refresh` (bindings.rs).
 
+mod bindings;
+mod commands;
+mod connect;
+mod demux;
+mod fan_out;
+mod feedback;
+mod group;
+mod ingress;
+mod intake;
+mod leg;
+mod moves;
+mod outbox;
+mod participant;
+mod rewrite;
+mod ring;
+mod rtcp_in;
+mod rtcp_out;
+mod session;
 pub mod settings;
+mod slab;
+mod slot;
+mod source;
 mod statistics;
+mod stream;
+mod talkers;
+#[cfg(test)]
+mod tests;
+mod timers;
+mod video_choice;
 mod worker;
 
 pub use statistics::{DropReason, Drops, WorkerStatistics};

@@ -1,13 +1,22 @@
 //! One media worker: its own socket's datagrams in, datagrams out.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 
+use super::demux::Demux;
+use super::group::Group;
+use super::participant::Participant;
 use super::settings::MediaSettings;
+use super::slab::{Key, Slab};
+use super::slot::Slot;
 use super::statistics::WorkerStatistics;
-use crate::base::{Random, Time};
+use super::stream::Stream;
+use super::talkers::Candidate;
+use crate::base::{Deadlines, GroupId, ParticipantId, Random, Ssrc, Time};
 use crate::message::{MediaCommand, MediaReport};
+use crate::transport::dtls::DtlsIdentity;
 use crate::transport::{Path, TimeAnchor};
+use crate::wire::demux::{DatagramKind, classify};
 
 /// What one worker is told when it is made.
 #[derive(Clone, Debug, Default)]
@@ -38,9 +47,43 @@ pub struct Transmit {
 }
 
 /// One media worker.
+///
+/// ```text
+/// handle_command, handle_datagram .. end_batch -> poll_transmit until None, poll_report until None
+/// poll_timeout -> handle_timeout
+/// ```
 pub struct Worker {
-    reports: VecDeque<MediaReport>,
-    statistics: WorkerStatistics,
+    pub(super) settings: WorkerSettings,
+    pub(super) random: Random,
+    pub(super) anchor: TimeAnchor,
+    pub(super) identity: DtlsIdentity,
+    pub(super) participants: Slab<Participant>,
+    pub(super) by_id: BTreeMap<ParticipantId, Key<Participant>>,
+    pub(super) streams: Slab<Stream>,
+    pub(super) groups: BTreeMap<GroupId, Group>,
+    pub(super) demux: Demux,
+    /// SSRCs that we send under, so that none is given twice.
+    pub(super) own_ssrcs: BTreeSet<Ssrc>,
+    pub(super) reports: VecDeque<MediaReport>,
+    pub(super) statistics: WorkerStatistics,
+    /// Listeners with copies, in the order of their first one.
+    pub(super) ready: VecDeque<Key<Participant>>,
+    /// To whom RTCP is due.
+    pub(super) feedback: VecDeque<Key<Participant>>,
+    /// Datagrams of connections themselves: ICE and DTLS, of ended ones too.
+    pub(super) loose: VecDeque<(Path, Vec<u8>)>,
+    /// Whose slots control has to be told of.
+    pub(super) to_tell: Vec<Key<Participant>>,
+    /// When connections want to be woken.
+    pub(super) deadlines: Deadlines<Key<Participant>>,
+    pub(super) next_tick: Option<Time>,
+    pub(super) media_at: Option<Time>,
+    /// Scratch space, kept so that it is not allocated each time.
+    pub(super) candidates: Vec<Candidate>,
+    pub(super) plan: Vec<(usize, Option<Key<Stream>>)>,
+    pub(super) asked: Vec<u16>,
+    /// Groups to be looked at when the batch ends.
+    pub(super) to_refresh: Vec<GroupId>,
 }
 
 impl Worker {
@@ -50,29 +93,84 @@ impl Worker {
     ///
     /// When its DTLS certificate cannot be made.
     pub fn new(settings: WorkerSettings, random: Random, anchor: TimeAnchor) -> Result<Self, WorkerError> {
-        let _ = (settings, random, anchor);
-        Ok(Self { reports: VecDeque::new(), statistics: WorkerStatistics::default() })
+        let identity = DtlsIdentity::generate().map_err(|error| WorkerError::Identity(error.to_string()))?;
+        Ok(Self {
+            settings,
+            random,
+            anchor,
+            identity,
+            participants: Slab::default(),
+            by_id: BTreeMap::new(),
+            streams: Slab::default(),
+            groups: BTreeMap::new(),
+            demux: Demux::default(),
+            own_ssrcs: BTreeSet::new(),
+            reports: VecDeque::new(),
+            statistics: WorkerStatistics::default(),
+            ready: VecDeque::new(),
+            feedback: VecDeque::new(),
+            loose: VecDeque::new(),
+            to_tell: Vec::new(),
+            deadlines: Deadlines::default(),
+            next_tick: None,
+            media_at: None,
+            candidates: Vec::new(),
+            plan: Vec::new(),
+            asked: Vec::new(),
+            to_refresh: Vec::new(),
+        })
     }
 
     /// Applies one command. What it changes is true when this returns.
     pub fn handle_command(&mut self, now: Time, command: MediaCommand) {
-        let _ = (now, command);
+        match command {
+            MediaCommand::SetGroup(settings) => self.set_group(now, settings),
+            MediaCommand::EndGroup(group) => self.end_group(group),
+            MediaCommand::Connect(connect) => self.connect(now, &connect),
+            MediaCommand::RestartIce { participant, offer } => self.restart_ice(now, participant, &offer),
+            MediaCommand::Move { batch, placements } => self.move_batch(now, batch, placements),
+            MediaCommand::SetPublish { participant, epoch, publish } => {
+                self.set_publish(now, participant, epoch, publish);
+            }
+            MediaCommand::Disconnect(participant) => self.disconnect(now, participant),
+        }
+        self.count_gauges();
     }
 
     /// Takes one datagram from the socket; it is opened in place.
     pub fn handle_datagram(&mut self, now: Time, path: Path, datagram: &mut [u8]) {
-        let _ = (now, path, datagram);
+        let path = path.canonical();
+        self.statistics.datagrams_in += 1;
+        self.statistics.bytes_in += u64::try_from(datagram.len()).unwrap_or(0);
+        let handled = match classify(datagram) {
+            Some(DatagramKind::Rtp) => self.handle_rtp(now, path, datagram),
+            Some(DatagramKind::Rtcp) => self.handle_rtcp(now, path, datagram),
+            Some(DatagramKind::Stun) => self.handle_stun(now, path, datagram),
+            Some(DatagramKind::Dtls) => self.handle_dtls(now, path, datagram),
+            None => Err(super::DropReason::Malformed),
+        };
+        if let Err(reason) = handled {
+            self.statistics.drops.count(reason);
+        }
     }
 
     /// Says that what the socket had was handed in.
     pub fn end_batch(&mut self, now: Time) {
-        let _ = now;
+        let mut groups = std::mem::take(&mut self.to_refresh);
+        for group in groups.drain(..) {
+            self.refresh(now, group);
+        }
+        self.to_refresh = groups;
+        self.report_slots();
     }
 
     /// Writes the next datagram or run into `buffer` (65,536 bytes); call until `None`.
     pub fn poll_transmit(&mut self, now: Time, buffer: &mut [u8]) -> Option<Transmit> {
-        let _ = (now, buffer);
-        None
+        let transmit = self.next_loose(buffer);
+        let transmit = transmit.or_else(|| self.next_feedback(now, buffer));
+        let transmit = transmit.or_else(|| self.next_run(now, buffer))?;
+        self.statistics.bytes_out += u64::try_from(transmit.len).unwrap_or(0);
+        Some(transmit)
     }
 
     /// The next report for control.
@@ -83,17 +181,43 @@ impl Worker {
     /// When [`Self::handle_timeout`] is due; `None` while nothing is.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        None
+        match (self.next_tick, self.deadlines.next()) {
+            (Some(tick), Some(deadline)) => Some(tick.min(deadline)),
+            (tick, deadline) => tick.or(deadline),
+        }
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
-        let _ = now;
+        while let Some(key) = self.deadlines.pop_due(now) {
+            self.handle_connection_timeout(now, key);
+        }
+        if self.next_tick.is_some_and(|tick| tick <= now) {
+            self.tick(now);
+        }
+        self.report_slots();
     }
 
     /// The counters.
     #[must_use]
     pub const fn statistics(&self) -> &WorkerStatistics {
         &self.statistics
+    }
+
+    /// What a participant publishes.
+    pub(super) fn streams_of(&self, key: Key<Participant>) -> Vec<Key<Stream>> {
+        let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
+        session.iter().flat_map(|session| session.intake.lines.iter().map(|line| line.stream)).collect()
+    }
+
+    pub(super) fn slot_mut(&mut self, key: Key<Participant>, at: usize) -> Option<&mut Slot> {
+        self.participants.get_mut(key)?.session.as_mut()?.slots.get_mut(at)
+    }
+
+    pub(super) fn count_gauges(&mut self) {
+        let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        self.statistics.participants = count(self.by_id.len());
+        self.statistics.groups = count(self.groups.len());
+        self.statistics.streams = count(self.streams.len());
     }
 }

@@ -1,0 +1,169 @@
+//! What control asks for besides moves.
+
+use super::feedback::{Arrivals, RoundTrip};
+use super::group::Group;
+use super::intake::{Intake, Line};
+use super::leg::Leg;
+use super::outbox::Outbox;
+use super::participant::Participant;
+use super::session::{RepairAllowance, Session};
+use super::slab::Key;
+use super::slot::Slot;
+use super::stream::Stream;
+use super::worker::Worker;
+use crate::base::{Epoch, KindSet, ParticipantId, Ssrc, Time};
+use crate::message::{GroupSettings, Placement};
+use crate::transport::Negotiated;
+
+impl Worker {
+    /// Makes a group or changes it.
+    pub(super) fn set_group(&mut self, now: Time, settings: GroupSettings) {
+        let id = settings.group;
+        let group = self.groups.entry(id).or_insert_with(|| Group::new(settings));
+        group.settings = settings;
+        for member in group.members.clone() {
+            self.regulate(member);
+        }
+        self.refresh(now, id);
+        self.report_slots();
+    }
+
+    /// Changes what a participant may publish in its current placement.
+    pub(super) fn set_publish(&mut self, now: Time, id: ParticipantId, epoch: Epoch, publish: KindSet) {
+        let Some(key) = self.by_id.get(&id).copied() else { return };
+        let Some(participant) = self.participants.get_mut(key) else { return };
+        if participant.epoch != epoch {
+            return;
+        }
+        participant.publish = publish;
+        let group = participant.group;
+        self.regulate(key);
+        if let Some(group) = group {
+            self.refresh(now, group);
+        }
+        self.report_slots();
+    }
+
+    /// Puts a connection in the place of the participant's old one, and the participant into its
+    /// group, as one step.
+    pub(super) fn attach(&mut self, now: Time, placement: &Placement, session: Session) -> Key<Participant> {
+        let id = placement.participant;
+        let key = match self.by_id.get(&id) {
+            Some(key) => *key,
+            None => {
+                let key = self.participants.insert(Participant::new(placement));
+                self.by_id.insert(id, key);
+                key
+            }
+        };
+        let left = self.revoke(key);
+        self.drop_session(now, key);
+        if let Some(participant) = self.participants.get_mut(key) {
+            participant.session = Some(session);
+        }
+        self.publish_lines(key);
+        self.grant(now, key, placement, false);
+        if let Some(left) = left.filter(|left| *left != placement.group) {
+            self.refresh(now, left);
+        }
+        self.refresh(now, placement.group);
+        self.statistics.connects += 1;
+        key
+    }
+
+    /// Makes a stream of each m-line that the participant sends on.
+    fn publish_lines(&mut self, key: Key<Participant>) {
+        let Some(participant) = self.participants.get_mut(key) else { return };
+        let id = participant.id;
+        let Some(session) = participant.session.as_mut() else { return };
+        for send in &session.negotiated.sends {
+            let stream = self.streams.insert(Stream::new(key, id, send.kind, send.codecs.clone()));
+            session.intake.lines.push(Line::new(send, stream));
+        }
+    }
+
+    /// A session around a connection. Its slots' SSRCs are new to this worker.
+    pub(super) fn new_session(
+        &mut self,
+        leg: Leg,
+        epoch: Epoch,
+        negotiated: Negotiated,
+        cname: String,
+    ) -> Session {
+        let slots = negotiated.slots.iter().map(|line| Slot::new(line.clone(), &mut self.random)).collect();
+        let feedback_ssrc = self.new_ssrc();
+        for slot in &negotiated.slots {
+            self.own_ssrcs.insert(slot.ssrc);
+            self.own_ssrcs.extend(slot.rtx_ssrc);
+        }
+        Session {
+            leg,
+            epoch,
+            negotiated,
+            ufrags: Vec::new(),
+            addresses: Vec::new(),
+            is_up: false,
+            intake: Intake::default(),
+            slots,
+            outbox: Outbox::default(),
+            is_ready: false,
+            is_feedback_due: false,
+            transport_cc: 0,
+            arrivals: Arrivals::default(),
+            round_trip: RoundTrip::default(),
+            allowance: RepairAllowance::default(),
+            feedback_ssrc,
+            cname,
+            reported_at: None,
+            session_id: 0,
+            answer_version: 1,
+        }
+    }
+
+    /// An SSRC that this worker does not use yet.
+    pub(super) fn new_ssrc(&mut self) -> Ssrc {
+        loop {
+            let ssrc = Ssrc(self.random.next_u32());
+            if ssrc.0 != 0 && self.own_ssrcs.insert(ssrc) {
+                return ssrc;
+            }
+        }
+    }
+
+    /// Ends a participant's connection and forgets all that lived with it. Its streams and slots are
+    /// bound to nobody any more.
+    pub(super) fn drop_session(&mut self, now: Time, key: Key<Participant>) {
+        let session = self.participants.get_mut(key).and_then(|participant| participant.session.take());
+        let Some(mut session) = session else { return };
+        for line in &session.intake.lines {
+            self.streams.remove(line.stream);
+        }
+        for slot in &session.slots {
+            self.own_ssrcs.remove(&slot.line.ssrc);
+            if let Some(ssrc) = slot.line.rtx_ssrc {
+                self.own_ssrcs.remove(&ssrc);
+            }
+        }
+        self.own_ssrcs.remove(&session.feedback_ssrc);
+        for ufrag in &session.ufrags {
+            self.demux.remove_ufrag(ufrag, key);
+        }
+        for address in &session.addresses {
+            self.demux.remove_address(*address, key);
+        }
+        self.deadlines.clear(&key);
+        self.close_leg(now, &mut session.leg);
+    }
+
+    /// Ends a participant's connection and forgets the participant.
+    pub(super) fn disconnect(&mut self, now: Time, id: ParticipantId) {
+        let Some(key) = self.by_id.remove(&id) else { return };
+        let group = self.revoke(key);
+        self.drop_session(now, key);
+        self.participants.remove(key);
+        if let Some(group) = group {
+            self.refresh(now, group);
+        }
+        self.report_slots();
+    }
+}

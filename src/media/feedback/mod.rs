@@ -1,0 +1,11 @@
+//! RTCP: what publishers and listeners are told, and what they tell.
+
+mod keyframes;
+mod nack;
+mod reports;
+mod twcc;
+
+pub(super) use keyframes::KeyframeRequests;
+pub(super) use nack::Missing;
+pub(super) use reports::{Reception, RoundTrip, SenderClock, middle_of};
+pub(super) use twcc::Arrivals;

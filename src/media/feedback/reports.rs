@@ -1,0 +1,196 @@
+//! What is told of received streams, and what is learnt from reports.
+
+use std::time::Duration;
+
+use crate::base::{Ssrc, Time};
+use crate::wire::rtcp::{ReportBlock, SenderInfo};
+
+/// The middle 32 bits of an NTP time (RFC 3550 section 4).
+pub(crate) fn middle_of(ntp: u64) -> u32 {
+    u32::try_from(ntp >> 16 & 0xffff_ffff).unwrap_or(0)
+}
+
+/// A length of time in 1/65536 s, as reports have it.
+fn in_report_units(time: Duration) -> u32 {
+    u32::try_from((time.as_micros() << 16) / 1_000_000).unwrap_or(u32::MAX)
+}
+
+fn from_report_units(units: u32) -> Duration {
+    Duration::from_micros((u64::from(units) * 1_000_000) >> 16)
+}
+
+/// What was received from one source (RFC 3550 section 6.4.1 and appendix A).
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Reception {
+    first: Option<u64>,
+    highest: u64,
+    received: u64,
+    expected_before: u64,
+    received_before: u64,
+    /// Sixteenths of a tick.
+    jitter: u32,
+    transit: Option<u32>,
+    report: Option<(u32, Time)>,
+}
+
+impl Reception {
+    /// Counts a packet.
+    pub(crate) fn count(&mut self, index: u64, timestamp: u32, now: Time, clock_rate: u32) {
+        self.first.get_or_insert(index);
+        self.highest = self.highest.max(index);
+        self.received += 1;
+        let micros = now.as_micros() % (u64::from(u32::MAX) * 1_000);
+        let ticks = micros * u64::from(clock_rate) / 1_000_000;
+        let transit = u32::try_from(ticks & 0xffff_ffff).unwrap_or(0).wrapping_sub(timestamp);
+        if let Some(before) = self.transit.replace(transit) {
+            let change = transit.wrapping_sub(before).cast_signed().unsigned_abs();
+            // A source whose clock jumps would take minutes to be believed again.
+            let change = change.min(clock_rate);
+            self.jitter = self.jitter.saturating_add(change).saturating_sub((self.jitter + 8) >> 4);
+        }
+    }
+
+    /// Remembers a sender report of this source.
+    pub(crate) const fn note_report(&mut self, ntp: u32, now: Time) {
+        self.report = Some((ntp, now));
+    }
+
+    /// The block for the next receiver report, or `None` if nothing was ever received.
+    pub(crate) fn take_block(&mut self, ssrc: Ssrc, now: Time) -> Option<ReportBlock> {
+        let first = self.first?;
+        let expected = self.highest.saturating_sub(first) + 1;
+        let expected_since = expected.saturating_sub(self.expected_before);
+        let received_since = self.received.saturating_sub(self.received_before);
+        self.expected_before = expected;
+        self.received_before = self.received;
+        let lost_since = expected_since.saturating_sub(received_since);
+        let fraction = (lost_since << 8).checked_div(expected_since).unwrap_or(0);
+        let lost = i64::try_from(expected).unwrap_or(0) - i64::try_from(self.received).unwrap_or(0);
+        let (last_sender_report, delay) =
+            self.report.map_or((0, 0), |(ntp, at)| (ntp, in_report_units(now.since(at))));
+        Some(ReportBlock {
+            ssrc,
+            fraction_lost: u8::try_from(fraction).unwrap_or(u8::MAX),
+            cumulative_lost: i32::try_from(lost).unwrap_or(0),
+            highest_sequence: u32::try_from(self.highest & 0xffff_ffff).unwrap_or(0),
+            jitter: self.jitter >> 4,
+            last_sender_report,
+            delay,
+        })
+    }
+}
+
+/// A publisher's clock as its last sender report has it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SenderClock {
+    ntp: u64,
+    timestamp: u32,
+    at: Time,
+}
+
+impl SenderClock {
+    /// The clock by a report that came at `now`.
+    pub(crate) const fn new(info: &SenderInfo, now: Time) -> Self {
+        Self { ntp: info.ntp, timestamp: info.rtp_timestamp, at: now }
+    }
+
+    /// The same line of NTP over RTP time, at `now`: the pair for a report that leaves now.
+    pub(crate) fn at(&self, now: Time, clock_rate: u32) -> (u64, u32) {
+        let micros = u64::try_from(now.since(self.at).as_micros()).unwrap_or(0);
+        let ntp = u64::try_from((u128::from(micros) << 32) / 1_000_000).unwrap_or(0);
+        let ticks = micros * u64::from(clock_rate) / 1_000_000;
+        let ticks = u32::try_from(ticks & 0xffff_ffff).unwrap_or(0);
+        (self.ntp.wrapping_add(ntp), self.timestamp.wrapping_add(ticks))
+    }
+}
+
+/// Round trips measured by our sender reports and the peer's answers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct RoundTrip {
+    /// The last reports sent: their middle NTP bits and when they left.
+    sent: [(u32, Time); Self::REMEMBERED],
+    next: usize,
+    measured: Option<Duration>,
+}
+
+impl RoundTrip {
+    /// One report each for as many slots as a listener may have.
+    const REMEMBERED: usize = 32;
+    /// What is longer is a clock's fault, not the network's.
+    const LONGEST: Duration = Duration::from_secs(5);
+
+    /// Remembers a sender report that leaves now.
+    pub(crate) fn sent(&mut self, ntp: u64, now: Time) {
+        if let Some(place) = self.sent.get_mut(self.next) {
+            *place = (middle_of(ntp), now);
+        }
+        self.next = (self.next + 1) % Self::REMEMBERED;
+    }
+
+    /// Learns from a report block of the peer (RFC 3550 section 6.4.1).
+    pub(crate) fn learn(&mut self, block: &ReportBlock, now: Time) {
+        if block.last_sender_report == 0 {
+            return;
+        }
+        let Some((_, at)) = self.sent.iter().find(|(ntp, _)| *ntp == block.last_sender_report) else {
+            return;
+        };
+        let Some(trip) = now.since(*at).checked_sub(from_report_units(block.delay)) else { return };
+        if trip > Self::LONGEST {
+            return;
+        }
+        self.measured = Some(self.measured.map_or(trip, |before| (before * 7 + trip) / 8));
+    }
+
+    /// The smoothed round trip, if there is a measurement.
+    pub(crate) const fn measured(&self) -> Option<Duration> {
+        self.measured
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time(1_000_000_000) + Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_report_tells_loss_and_jitter() {
+        let mut reception = Reception::default();
+        for step in (0..100_u64).filter(|step| step % 10 != 3) {
+            let late = if step % 2 == 0 { 0 } else { 2 };
+            let timestamp = u32::try_from(step * 960).unwrap();
+            reception.count(65_500 + step, timestamp, at(step * 20 + late), 48_000);
+        }
+        let block = reception.take_block(Ssrc(5), at(2_000)).unwrap();
+        assert_eq!((block.cumulative_lost, block.fraction_lost), (10, 25));
+        assert_eq!(block.highest_sequence, 65_599);
+        assert!((60..=100).contains(&block.jitter), "{}", block.jitter);
+        assert_eq!(reception.take_block(Ssrc(5), at(2_000)).unwrap().fraction_lost, 0);
+    }
+
+    #[test]
+    fn a_round_trip_is_what_the_peer_did_not_wait() {
+        let mut trip = RoundTrip::default();
+        let ntp = at(0).as_ntp();
+        trip.sent(ntp, at(0));
+        let mut block =
+            Reception { first: Some(1), ..Reception::default() }.take_block(Ssrc(1), at(0)).unwrap();
+        block.delay = in_report_units(Duration::from_millis(500));
+        block.last_sender_report = 77;
+        trip.learn(&block, at(580));
+        assert_eq!(trip.measured(), None, "a report that never left measures nothing");
+        block.last_sender_report = middle_of(ntp);
+        trip.learn(&block, at(580));
+        assert_eq!(trip.measured().unwrap().as_millis(), 80);
+    }
+
+    #[test]
+    fn a_clock_runs_on() {
+        let info = SenderInfo { ntp: 5 << 32, rtp_timestamp: u32::MAX, packet_count: 0, octet_count: 0 };
+        let clock = SenderClock::new(&info, at(0));
+        assert_eq!(clock.at(at(1_500), 48_000), ((13 << 32) / 2, 71_999));
+    }
+}

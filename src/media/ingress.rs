@@ -1,0 +1,278 @@
+//! From a datagram to the queues of those who hear it.
+
+use super::feedback::Missing;
+use super::intake::{Intake, Line};
+use super::outbox::{Purpose, Waiting};
+use super::participant::Participant;
+use super::ring::{AUDIO_PACKETS, PacketInfo, VIDEO_PACKETS};
+use super::slab::Key;
+use super::statistics::DropReason;
+use super::stream::Stream;
+use super::talkers::{LARGEST_SILENCE, UNKNOWN_LEVEL};
+use super::worker::Worker;
+use crate::base::{Epoch, Time};
+use crate::transport::srtp::Opened;
+use crate::transport::{Codec, Path};
+use crate::wire::extension::{AudioLevel, read_transport_cc};
+use crate::wire::rtp::RtpView;
+use crate::wire::{av1, dependency_descriptor, h264, vp8, vp9};
+
+/// A level that is silence for certain.
+const SILENT_LEVEL: u8 = 127;
+
+/// What a packet says, whichever way it came.
+struct Incoming<'a> {
+    line: usize,
+    info: PacketInfo,
+    descriptor: &'a [u8],
+    payload: &'a [u8],
+    /// Whether packets before it have gone missing beyond repair.
+    lost_track: bool,
+    /// Whether another source spoke for the m-line before.
+    took_over: bool,
+}
+
+impl Worker {
+    /// Takes an RTP packet.
+    ///
+    /// # Errors
+    ///
+    /// Why it goes no further.
+    pub(super) fn handle_rtp(
+        &mut self,
+        now: Time,
+        path: Path,
+        datagram: &mut [u8],
+    ) -> Result<(), DropReason> {
+        let key = self.demux.by_address(path.remote).ok_or(DropReason::UnknownSource)?;
+        let session = self
+            .participants
+            .get_mut(key)
+            .and_then(|participant| participant.session.as_mut())
+            .ok_or(DropReason::UnknownSource)?;
+        let opened = session.leg.open_rtp(path, datagram)?;
+        let packet = datagram.get(..opened.len).unwrap_or_default();
+        let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
+        self.statistics.media_in += 1;
+        let number = session.intake.transport_sequence(&view);
+        if let Some(number) = number {
+            session.arrivals.note(number, now);
+        }
+        let incoming = session.intake.receive(now, opened, &view)?;
+        self.media_at = Some(now);
+        if self.next_tick.is_none_or(|tick| tick > now + super::timers::TICK) {
+            self.next_tick = Some(now + super::timers::TICK);
+        }
+        self.forward(now, key, &incoming)
+    }
+
+    /// Stores a packet and puts a copy into the queue of each listener.
+    fn forward(
+        &mut self,
+        now: Time,
+        key: Key<Participant>,
+        incoming: &Incoming<'_>,
+    ) -> Result<(), DropReason> {
+        let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
+        let line = session.and_then(|session| session.intake.lines.get(incoming.line));
+        let stream_key = line.map(|line| line.stream).ok_or(DropReason::UnknownSsrc)?;
+        let stream = self.streams.get_mut(stream_key).ok_or(DropReason::UnknownSsrc)?;
+        if incoming.took_over {
+            stream.source_changed();
+        }
+        if incoming.payload.is_empty() {
+            stream.left_out(false);
+            return Err(DropReason::Empty);
+        }
+        let refusal = stream.refusal(now);
+        if refusal.is_none_or(|reason| reason == DropReason::Unbound) {
+            let needs_look = listen(stream, incoming, now);
+            if let Some(group) = stream.group
+                && let Some(group) = self.groups.get_mut(&group)
+            {
+                group.was_heard = true;
+                if needs_look && !self.to_refresh.contains(&group.settings.group) {
+                    self.to_refresh.push(group.settings.group);
+                }
+            }
+        }
+        if let Some(reason) = refusal {
+            stream.left_out(true);
+            self.forget_missing(key, incoming.line);
+            return Err(reason);
+        }
+        if incoming.info.keyframe {
+            stream.keyframes.arrived();
+        }
+        if incoming.lost_track && stream.kind.is_video() {
+            stream.keyframes.want();
+        }
+        if !stream.admit(incoming.info, incoming.descriptor, incoming.payload) {
+            stream.left_out(false);
+            return Err(DropReason::TooLarge);
+        }
+        self.statistics.media_admitted += 1;
+        let segment = stream.segment();
+        for route in &stream.routes {
+            let listener = self.participants.get_mut(route.listener);
+            let Some(session) = listener.and_then(|listener| listener.session.as_mut()) else { continue };
+            self.statistics.copies += 1;
+            if !session.is_up {
+                self.statistics.drops.count(DropReason::ListenerDown);
+                continue;
+            }
+            let waiting = Waiting {
+                stream: stream_key,
+                index: incoming.info.index,
+                segment,
+                slot: route.slot,
+                video: stream.kind.is_video(),
+                purpose: Purpose::Forward,
+            };
+            session.outbox.push(waiting, &mut self.statistics.drops);
+            if !session.is_ready {
+                session.is_ready = true;
+                self.ready.push_back(route.listener);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Worker {
+    /// What nobody is sent is not asked for.
+    fn forget_missing(&mut self, key: Key<Participant>, line: usize) {
+        let session = self.participants.get_mut(key).and_then(|publisher| publisher.session.as_mut());
+        let Some(intake) = session.map(|session| &mut session.intake) else { return };
+        if let Some(source) = intake.current_source(line).and_then(|at| intake.sources.get_mut(at)) {
+            source.missing.clear();
+        }
+    }
+}
+
+/// Takes in what a packet says of its stream; answers whether the group's bindings need a look.
+fn listen(stream: &mut Stream, incoming: &Incoming<'_>, now: Time) -> bool {
+    if !stream.kind.is_video() {
+        let level = match incoming.info.level {
+            Some(level) => level.level,
+            None if incoming.payload.len() > LARGEST_SILENCE => UNKNOWN_LEVEL,
+            None => SILENT_LEVEL,
+        };
+        stream.loudness.hear(level, now);
+    }
+    let codec = Some(incoming.info.codec);
+    let is_first = !stream.seen;
+    stream.seen = true;
+    let other_codec = stream.codec.replace(incoming.info.codec) != codec;
+    is_first || other_codec
+}
+
+impl Intake {
+    /// The packet's transport-wide number.
+    fn transport_sequence(&self, view: &RtpView<'_>) -> Option<u16> {
+        let id = self.lines.iter().find_map(|line| line.extensions.transport_cc)?;
+        read_transport_cc(view.extension(id)?).ok()
+    }
+
+    /// Finds a packet's source, takes note of it and takes a retransmission out of its wrapping.
+    fn receive<'a>(
+        &mut self,
+        now: Time,
+        opened: Opened,
+        view: &RtpView<'a>,
+    ) -> Result<Incoming<'a>, DropReason> {
+        let at = self.source_of(view, now)?;
+        let source = self.sources.get_mut(at).ok_or(DropReason::UnknownSsrc)?;
+        let line_at = source.line;
+        let line = self.lines.get_mut(line_at).ok_or(DropReason::UnknownSsrc)?;
+        let (codec, repairs) = line.codec_of(view.payload_type()).ok_or(DropReason::UnknownPayloadType)?;
+        source.last_at = now;
+        let reach = if line.kind.is_video() { VIDEO_PACKETS } else { AUDIO_PACKETS };
+        let before = source.highest();
+        source.accept(opened.index, reach)?;
+        let clock_rate = line.codecs.first().map_or(Codec::Opus, |line| line.codec).clock_rate();
+        source.reception.count(opened.index, view.timestamp(), now, clock_rate);
+        let (mut lost_track, mut took_over) = (false, false);
+        let (index, payload) = if repairs {
+            let (original, payload) = view.payload().split_first_chunk::<2>().ok_or(DropReason::Empty)?;
+            let media = self.current_source(line_at).and_then(|at| self.sources.get_mut(at));
+            let media = media.ok_or(DropReason::UnknownSsrc)?;
+            let index = media.extend(u16::from_be_bytes(*original)).ok_or(DropReason::Late)?;
+            // A repair never runs ahead: what it repeats was sent before something that has come.
+            if media.highest().is_none_or(|highest| index > highest) {
+                return Err(DropReason::Late);
+            }
+            media.accept(index, reach)?;
+            media.missing.arrived(index);
+            (index, payload)
+        } else {
+            took_over = line.follow(view.ssrc(), now)?;
+            if line.kind.is_video() {
+                lost_track = note_missing(&mut source.missing, before, opened.index, now);
+            }
+            (opened.index, view.payload())
+        };
+        let line = self.lines.get(line_at).ok_or(DropReason::UnknownSsrc)?;
+        Ok(describe(line, line_at, codec, view, (index, payload), now).with(lost_track, took_over))
+    }
+}
+
+impl Incoming<'_> {
+    const fn with(mut self, lost_track: bool, took_over: bool) -> Self {
+        self.lost_track = lost_track;
+        self.took_over = took_over;
+        self
+    }
+}
+
+fn note_missing(missing: &mut Missing, before: Option<u64>, index: u64, now: Time) -> bool {
+    match before {
+        Some(before) if index > before + 1 => missing.note(before, index, now),
+        Some(before) if index < before => {
+            missing.arrived(index);
+            false
+        }
+        _ => false,
+    }
+}
+
+fn describe<'a>(
+    line: &Line,
+    line_at: usize,
+    codec_at: u8,
+    view: &RtpView<'a>,
+    (index, payload): (u64, &'a [u8]),
+    now: Time,
+) -> Incoming<'a> {
+    let extension = |id: Option<u8>| id.and_then(|id| view.extension(id));
+    let descriptor = extension(line.extensions.dependency_descriptor).unwrap_or_default();
+    let codec = line.codecs.get(usize::from(codec_at)).map_or(Codec::Opus, |line| line.codec);
+    let info = PacketInfo {
+        index,
+        segment: 0,
+        fresh: 0,
+        epoch: Epoch(0),
+        arrived: now,
+        timestamp: view.timestamp(),
+        marker: view.marker(),
+        codec: codec_at,
+        keyframe: line.kind.is_video() && is_keyframe(codec, descriptor, payload),
+        level: extension(line.extensions.audio_level).and_then(|data| AudioLevel::read(data).ok()),
+    };
+    Incoming { line: line_at, info, descriptor, payload, lost_track: false, took_over: false }
+}
+
+/// Whether a decoder can start at a packet: by its dependency descriptor where it has one, for that
+/// is readable when the payload is encrypted end to end, else by its payload.
+fn is_keyframe(codec: Codec, descriptor: &[u8], payload: &[u8]) -> bool {
+    if let Ok(descriptor) = dependency_descriptor::Descriptor::parse(descriptor) {
+        return descriptor.is_keyframe();
+    }
+    match codec {
+        Codec::Opus => false,
+        Codec::Vp8 => vp8::is_keyframe(payload),
+        Codec::Vp9 { .. } => vp9::is_keyframe(payload),
+        Codec::H264 { .. } => h264::is_keyframe(payload),
+        Codec::Av1 { .. } => av1::is_keyframe(payload),
+    }
+}

@@ -1,0 +1,146 @@
+//! Placing participants: everything old is revoked before anything new is granted.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::group::Group;
+use super::participant::Participant;
+use super::slab::Key;
+use super::statistics::DropReason;
+use super::worker::Worker;
+use crate::base::{BatchId, GroupId, ParticipantId, Time};
+use crate::message::{MediaReport, Moved, Placement};
+
+/// No round trip counts as longer than this for what is in flight.
+const LONGEST_FLIGHT: Duration = Duration::from_millis(500);
+
+impl Worker {
+    /// Moves participants as one step and reports it.
+    pub(super) fn move_batch(&mut self, now: Time, batch: BatchId, placements: Vec<Placement>) {
+        let (mut unknown, mut known) = (Vec::new(), Vec::new());
+        for placement in newest_of_each(placements) {
+            match self.by_id.get(&placement.participant) {
+                Some(key) => known.push((*key, placement)),
+                None => unknown.push(placement.participant),
+            }
+        }
+        // An older placement than the current one has no effect; the current one again is as good as
+        // applied.
+        known.retain(|(key, placement)| {
+            self.participants.get(*key).is_some_and(|participant| participant.epoch <= placement.epoch)
+        });
+        let is_new = |worker: &Self, (key, placement): &(Key<Participant>, Placement)| {
+            worker.participants.get(*key).is_some_and(|participant| participant.epoch < placement.epoch)
+        };
+        let fresh: Vec<_> = known.iter().filter(|entry| is_new(self, entry)).copied().collect();
+        let mut groups: Vec<GroupId> = Vec::new();
+        for (key, _) in &fresh {
+            groups.extend(self.revoke(*key));
+        }
+        for (key, placement) in &fresh {
+            self.grant(now, *key, placement, true);
+            groups.push(placement.group);
+        }
+        groups.sort_unstable();
+        groups.dedup();
+        for group in groups {
+            self.refresh(now, group);
+        }
+        self.statistics.moves += u64::try_from(fresh.len()).unwrap_or(0);
+        let moved = known.iter().filter_map(|(key, _)| self.moved(*key)).collect();
+        self.reports.push_back(MediaReport::Moved { batch, moved, unknown });
+        self.report_slots();
+    }
+
+    fn moved(&mut self, key: Key<Participant>) -> Option<Moved> {
+        let participant = self.participants.get_mut(key)?;
+        // The report itself tells of the slots.
+        participant.slots_changed = false;
+        Some(Moved { participant: participant.id, epoch: participant.epoch, slots: participant.slots() })
+    }
+
+    /// Takes everything from a participant and everybody from its streams: afterwards nothing binds
+    /// it to anybody, and nothing waits or can be asked for again. Answers the group that it leaves.
+    pub(super) fn revoke(&mut self, key: Key<Participant>) -> Option<GroupId> {
+        self.unbind_all_slots(key);
+        for stream in self.streams_of(key) {
+            self.unbind_all_routes(stream);
+            if let Some(stream) = self.streams.get_mut(stream) {
+                let epoch = stream.epoch;
+                stream.place(None, epoch, None);
+                stream.closed = Some(DropReason::NoGroup);
+            }
+        }
+        let group = self.participants.get_mut(key)?.group.take()?;
+        if let Some(group) = self.groups.get_mut(&group) {
+            group.members.retain(|member| *member != key);
+        }
+        Some(group)
+    }
+
+    /// Puts a participant into a group. `from_elsewhere` says that it may still have packets on the
+    /// way that are meant for another.
+    pub(super) fn grant(
+        &mut self,
+        now: Time,
+        key: Key<Participant>,
+        placement: &Placement,
+        from_elsewhere: bool,
+    ) {
+        let group = self.groups.entry(placement.group).or_insert_with(|| Group::unknown(placement.group));
+        group.members.push(key);
+        let least = self.settings.media.in_flight();
+        let Some(participant) = self.participants.get_mut(key) else { return };
+        participant.group = Some(placement.group);
+        participant.epoch = placement.epoch;
+        participant.publish = placement.publish;
+        let round_trip = participant
+            .session
+            .as_ref()
+            .and_then(|session| session.round_trip.measured())
+            .unwrap_or_default();
+        let in_flight_until = from_elsewhere.then(|| now + round_trip.max(least).min(LONGEST_FLIGHT));
+        for stream in self.streams_of(key) {
+            if let Some(stream) = self.streams.get_mut(stream) {
+                stream.place(Some(placement.group), placement.epoch, in_flight_until);
+            }
+        }
+        self.regulate(key);
+    }
+
+    /// Opens and closes a participant's streams by what it and its group allow. A video that is opened
+    /// is bound anew when slots are filled, and asked for a keyframe there.
+    pub(super) fn regulate(&mut self, key: Key<Participant>) {
+        let Some(participant) = self.participants.get(key) else { return };
+        let publish = participant.publish;
+        let blocked =
+            participant.group.and_then(|group| self.groups.get(&group)).map(|group| group.settings.blocked);
+        for key in self.streams_of(key) {
+            if let Some(stream) = self.streams.get_mut(key) {
+                stream.regulate(publish, blocked);
+            }
+        }
+    }
+
+    /// Ends a group; whoever is still in it is in none.
+    pub(super) fn end_group(&mut self, group: GroupId) {
+        let Some(ended) = self.groups.get(&group) else { return };
+        for key in ended.members.clone() {
+            self.revoke(key);
+        }
+        self.groups.remove(&group);
+        self.report_slots();
+    }
+}
+
+/// One placement per participant, the newest, in the order of participants.
+fn newest_of_each(placements: Vec<Placement>) -> impl Iterator<Item = Placement> {
+    let mut newest: BTreeMap<ParticipantId, Placement> = BTreeMap::new();
+    for placement in placements {
+        let known = newest.entry(placement.participant).or_insert(placement);
+        if known.epoch < placement.epoch {
+            *known = placement;
+        }
+    }
+    newest.into_values()
+}

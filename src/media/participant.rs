@@ -1,0 +1,36 @@
+//! One participant: a place in a group, and a connection while there is one.
+
+use super::session::Session;
+use crate::base::{Epoch, GroupId, KindSet, ParticipantId};
+use crate::message::{Placement, SlotBinding};
+
+/// One participant.
+pub(super) struct Participant {
+    pub(super) id: ParticipantId,
+    /// The current placement. The group is `None` once it has ended.
+    pub(super) group: Option<GroupId>,
+    pub(super) epoch: Epoch,
+    pub(super) publish: KindSet,
+    pub(super) session: Option<Session>,
+    /// Whether control is still to be told of changed slots.
+    pub(super) slots_changed: bool,
+}
+
+impl Participant {
+    /// A participant that is placed nowhere yet.
+    pub(super) const fn new(placement: &Placement) -> Self {
+        Self {
+            id: placement.participant,
+            group: None,
+            epoch: placement.epoch,
+            publish: KindSet::NONE,
+            session: None,
+            slots_changed: false,
+        }
+    }
+
+    /// What control is told of its slots.
+    pub(super) fn slots(&self) -> Vec<SlotBinding> {
+        self.session.iter().flat_map(|session| session.slots.iter().map(super::slot::Slot::report)).collect()
+    }
+}

@@ -1,0 +1,106 @@
+//! One participant's connection with all that lives and dies with it.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::feedback::{Arrivals, RoundTrip};
+use super::intake::Intake;
+use super::leg::Leg;
+use super::outbox::Outbox;
+use super::slot::Slot;
+use crate::base::{Epoch, Ssrc, Time};
+use crate::transport::Negotiated;
+
+/// The share of what a listener was sent that it may ask for again, in percent.
+const REPAIR_PERCENT: u64 = 15;
+/// What a listener may save up or has at the start, in bytes: a lost keyframe's worth.
+const MAX_ALLOWANCE: u64 = 32 * 1024;
+
+/// What a packet has besides its payload: headers, extensions and tag.
+const OVERHEAD: usize = 60;
+
+/// How much a listener may ask for again.
+#[derive(Clone, Debug)]
+pub(super) struct RepairAllowance(u64);
+
+impl Default for RepairAllowance {
+    fn default() -> Self {
+        Self(MAX_ALLOWANCE * 100)
+    }
+}
+
+impl RepairAllowance {
+    /// Notes what was sent for the first time.
+    pub(super) fn earn(&mut self, bytes: usize) {
+        let earned = u64::try_from(bytes).unwrap_or(0) * REPAIR_PERCENT;
+        self.0 = self.0.saturating_add(earned).min(MAX_ALLOWANCE * 100);
+    }
+
+    /// Takes what a retransmission of this payload costs; answers whether it was there.
+    pub(super) fn spend(&mut self, payload: usize) -> bool {
+        let cost = u64::try_from(payload + OVERHEAD).unwrap_or(u64::MAX).saturating_mul(100);
+        let left = self.0.checked_sub(cost);
+        self.0 = left.unwrap_or(self.0);
+        left.is_some()
+    }
+}
+
+/// One participant's connection.
+pub(super) struct Session {
+    pub(super) leg: Leg,
+    /// The placement of the `Connect` that made it.
+    pub(super) epoch: Epoch,
+    pub(super) negotiated: Negotiated,
+    /// The local ICE fragments that find it: two while a restart waits for its first check.
+    pub(super) ufrags: Vec<String>,
+    /// The addresses that find it: those that ICE has validated.
+    pub(super) addresses: Vec<SocketAddr>,
+    pub(super) is_up: bool,
+    pub(super) intake: Intake,
+    pub(super) slots: Vec<Slot>,
+    pub(super) outbox: Outbox,
+    /// Whether it stands in the worker's queue of listeners with copies.
+    pub(super) is_ready: bool,
+    /// Whether it stands in the worker's queue of those to whom RTCP is due.
+    pub(super) is_feedback_due: bool,
+    pub(super) transport_cc: u16,
+    pub(super) arrivals: Arrivals,
+    pub(super) round_trip: RoundTrip,
+    pub(super) allowance: RepairAllowance,
+    /// Who we are in feedback to it.
+    pub(super) feedback_ssrc: Ssrc,
+    pub(super) cname: String,
+    /// When the last receiver report left.
+    pub(super) reported_at: Option<Time>,
+    /// The number in the `o=` line of its answers.
+    pub(super) session_id: u64,
+    /// The version of the last answer's `o=` line.
+    pub(super) answer_version: u64,
+}
+
+impl Session {
+    /// The measured round trip, or what is assumed of a near peer until there is a measurement.
+    pub(super) fn round_trip(&self) -> Duration {
+        self.round_trip.measured().unwrap_or(Duration::from_millis(50))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_again_stays_a_small_share() {
+        let mut allowance = RepairAllowance::default();
+        let (mut sent, mut repaired) = (0, 0);
+        for _ in 0..10_000 {
+            allowance.earn(1_200);
+            sent += 1_200_u64;
+            while allowance.spend(1_200 - OVERHEAD) {
+                repaired += 1_200_u64;
+            }
+        }
+        assert!(repaired * 100 <= sent * 15 + MAX_ALLOWANCE * 100, "{repaired} of {sent}");
+        assert!(repaired * 100 > sent * 14);
+    }
+}

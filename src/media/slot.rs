@@ -1,0 +1,125 @@
+//! One receive m-line of a listener: its steady SSRC, and what is bound to it.
+
+use std::time::Duration;
+
+use super::rewrite::{Mapping, Outgoing};
+use super::slab::Key;
+use super::stream::Stream;
+use crate::base::{Epoch, GroupId, Kind, ParticipantId, Random, Time};
+use crate::message::{SlotBinding, SlotReason};
+use crate::transport::{self, Codec, CodecLine};
+
+/// Retransmissions remembered per slot, so that none is repeated too soon.
+const REMEMBERED_REPAIRS: usize = 128;
+/// The least time between two retransmissions of one packet; a longer round trip counts.
+const REPAIR_INTERVAL: Duration = Duration::from_millis(20);
+
+/// How a publisher's codec is called by the listener.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct MappedCodec {
+    pub(super) codec: Codec,
+    pub(super) payload_type: u8,
+    pub(super) rtx_payload_type: Option<u8>,
+}
+
+/// A stream bound to a slot. It is of exactly one placement of each end: a packet leaves only while
+/// both are current.
+#[derive(Clone, Debug)]
+pub(super) struct Binding {
+    pub(super) stream: Key<Stream>,
+    pub(super) publisher: (ParticipantId, Kind),
+    pub(super) group: GroupId,
+    pub(super) publisher_epoch: Epoch,
+    pub(super) listener_epoch: Epoch,
+    /// By the place in the publisher's list of codecs.
+    pub(super) codecs: Vec<Option<MappedCodec>>,
+    pub(super) mapping: Mapping,
+    /// The first extended sequence number of this binding.
+    pub(super) from_seq: u64,
+}
+
+impl Binding {
+    /// Whether the listener needs a keyframe of a video stream before anything else.
+    pub(super) fn awaits_keyframe(&self, fresh: u32) -> bool {
+        self.mapping.timestamp_offset().is_none() || self.mapping.fresh() != fresh
+    }
+
+    /// The listener's name of a codec.
+    pub(super) fn codec(&self, codec: u8) -> Option<MappedCodec> {
+        self.codecs.get(usize::from(codec)).copied().flatten()
+    }
+}
+
+/// One receive m-line.
+pub(super) struct Slot {
+    pub(super) line: transport::Slot,
+    pub(super) outgoing: Outgoing,
+    pub(super) binding: Option<Binding>,
+    /// Whose place this is although nothing can be bound, and why.
+    pub(super) reserved: Option<(Key<Stream>, SlotReason)>,
+    /// When the last sender report left.
+    pub(super) reported_at: Option<Time>,
+    repaired: Vec<(u64, Time)>,
+}
+
+impl Slot {
+    /// An empty slot.
+    pub(super) fn new(line: transport::Slot, random: &mut Random) -> Self {
+        Self {
+            line,
+            outgoing: Outgoing::new(random),
+            binding: None,
+            reserved: None,
+            reported_at: None,
+            repaired: Vec::new(),
+        }
+    }
+
+    /// The stream that has this slot, bound or not.
+    pub(super) fn holder(&self) -> Option<Key<Stream>> {
+        let bound = self.binding.as_ref().map(|binding| binding.stream);
+        bound.or_else(|| self.reserved.map(|(stream, _)| stream))
+    }
+
+    /// What control is told of it.
+    pub(super) fn report(&self) -> SlotBinding {
+        SlotBinding {
+            mid: self.line.mid.clone(),
+            video: self.line.video,
+            ssrc: self.line.ssrc,
+            publisher: self.binding.as_ref().map(|binding| binding.publisher),
+            from_seq: self.binding.as_ref().map_or(self.outgoing.next(), |binding| binding.from_seq),
+            reason: self.reserved.map(|(_, reason)| reason),
+        }
+    }
+
+    /// How this listener calls each of a publisher's codecs.
+    pub(super) fn map_codecs(&self, offered: &[CodecLine]) -> Vec<Option<MappedCodec>> {
+        let find = |codec| self.line.codecs.iter().find(|own| own.codec == codec);
+        offered
+            .iter()
+            .map(|line| {
+                find(line.codec).map(|own| MappedCodec {
+                    codec: own.codec,
+                    payload_type: own.payload_type,
+                    rtx_payload_type: own.rtx_payload_type,
+                })
+            })
+            .collect()
+    }
+
+    /// Whether a packet may be sent again now; remembers it if so.
+    pub(super) fn may_repair(&mut self, out: u64, now: Time, round_trip: Option<Duration>) -> bool {
+        if self.repaired.is_empty() {
+            self.repaired.resize(REMEMBERED_REPAIRS, (u64::MAX, Time(0)));
+        }
+        let place = usize::try_from(out).unwrap_or(0) % REMEMBERED_REPAIRS;
+        let Some(place) = self.repaired.get_mut(place) else { return false };
+        let interval = round_trip.unwrap_or(REPAIR_INTERVAL).max(REPAIR_INTERVAL);
+        if place.0 == out && now.since(place.1) < interval {
+            return false;
+        }
+        *place = (out, now);
+        true
+    }
+}

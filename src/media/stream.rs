@@ -1,0 +1,267 @@
+//! One published m-line: what its listeners share.
+
+use std::time::Duration;
+
+use super::feedback::{KeyframeRequests, SenderClock};
+use super::participant::Participant;
+use super::ring::{AUDIO_PACKETS, PacketInfo, Ring, VIDEO_PACKETS};
+use super::slab::Key;
+use super::statistics::DropReason;
+use super::talkers::Loudness;
+use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Time};
+use crate::transport::{Codec, CodecLine};
+
+/// A jump in a source's numbers above which it is another stretch and not a loss.
+const MAX_GAP: u64 = 1_000;
+/// How far a source's clock may part from ours between two packets before it counts as set anew.
+const MAX_CLOCK_JUMP: Duration = Duration::from_secs(2);
+
+/// Where a stream goes: a slot of a listener.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Route {
+    pub(super) listener: Key<Participant>,
+    pub(super) slot: usize,
+}
+
+/// What was left out of a stream since its last packet went on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Hole {
+    None,
+    /// Packets without media: numbers close up.
+    Skipped,
+    /// Media: a decoder has to enter anew.
+    Fresh,
+}
+
+/// One published m-line.
+pub(super) struct Stream {
+    pub(super) owner: Key<Participant>,
+    pub(super) owner_id: ParticipantId,
+    pub(super) kind: Kind,
+    /// The codecs that it may come in.
+    pub(super) codecs: Vec<CodecLine>,
+    /// The placement that its packets are of.
+    pub(super) group: Option<GroupId>,
+    pub(super) epoch: Epoch,
+    /// Why nothing of it may go on now, if so.
+    pub(super) closed: Option<DropReason>,
+    /// Until then its packets belong to no group.
+    pub(super) in_flight_until: Option<Time>,
+    /// Who hears it. Recomputed when bindings change, and only then.
+    pub(super) routes: Vec<Route>,
+    pub(super) ring: Ring,
+    pub(super) loudness: Loudness,
+    pub(super) keyframes: KeyframeRequests,
+    pub(super) clock: Option<SenderClock>,
+    /// The codec of its newest packet: a place in `codecs`.
+    pub(super) codec: Option<u8>,
+    /// Whether it has ever sent something that was let through.
+    pub(super) seen: bool,
+    segment: u32,
+    fresh: u32,
+    hole: Hole,
+    newest: Option<(u64, u32, Time)>,
+}
+
+impl Stream {
+    /// A stream that is in no group yet.
+    pub(super) fn new(
+        owner: Key<Participant>,
+        owner_id: ParticipantId,
+        kind: Kind,
+        codecs: Vec<CodecLine>,
+    ) -> Self {
+        Self {
+            owner,
+            owner_id,
+            kind,
+            codecs,
+            group: None,
+            epoch: Epoch(0),
+            closed: Some(DropReason::NoGroup),
+            in_flight_until: None,
+            routes: Vec::new(),
+            ring: Ring::new(if kind.is_video() { VIDEO_PACKETS } else { AUDIO_PACKETS }),
+            loudness: Loudness::default(),
+            keyframes: KeyframeRequests::default(),
+            clock: None,
+            codec: None,
+            seen: false,
+            segment: 0,
+            fresh: 0,
+            hole: Hole::None,
+            newest: None,
+        }
+    }
+
+    /// Opens or closes it by what its owner and its group allow.
+    pub(super) fn regulate(&mut self, publish: KindSet, blocked: Option<KindSet>) {
+        self.closed = match blocked {
+            None => Some(DropReason::NoGroup),
+            Some(_) if !publish.contains(self.kind) => Some(DropReason::NotAllowed),
+            Some(blocked) if blocked.contains(self.kind) => Some(DropReason::Blocked),
+            Some(_) => None,
+        };
+        if self.closed.is_some() {
+            // What waits or could be asked for again was sent under permission that is gone.
+            self.ring.clear();
+        }
+    }
+
+    /// Puts it into another placement: nothing of the one before is left.
+    pub(super) fn place(&mut self, group: Option<GroupId>, epoch: Epoch, in_flight_until: Option<Time>) {
+        self.group = group;
+        self.epoch = epoch;
+        self.in_flight_until = in_flight_until;
+        self.ring.clear();
+        self.loudness.reset();
+        self.left_out(true);
+    }
+
+    /// Why a packet that comes now may not go on.
+    pub(super) fn refusal(&mut self, now: Time) -> Option<DropReason> {
+        if self.in_flight_until.is_some_and(|until| now >= until) {
+            self.in_flight_until = None;
+        }
+        let in_flight = self.in_flight_until.map(|_| DropReason::InFlight);
+        let unbound = self.routes.is_empty().then_some(DropReason::Unbound);
+        self.closed.or(in_flight).or(unbound)
+    }
+
+    /// Notes that a packet was left out; `fresh` if a decoder misses it.
+    pub(super) const fn left_out(&mut self, fresh: bool) {
+        if fresh {
+            self.hole = Hole::Fresh;
+        } else if matches!(self.hole, Hole::None) {
+            self.hole = Hole::Skipped;
+        }
+    }
+
+    /// Notes that another source took over: its numbers and its clock are not those of the last.
+    pub(super) fn source_changed(&mut self) {
+        self.ring.clear();
+        self.newest = None;
+        self.clock = None;
+        self.left_out(true);
+    }
+
+    /// Gives a packet its place among the stretches and stores it; answers whether it was small enough.
+    pub(super) fn admit(&mut self, mut info: PacketInfo, descriptor: &[u8], payload: &[u8]) -> bool {
+        let is_newest = self.newest.is_none_or(|(index, ..)| info.index > index);
+        if is_newest {
+            self.check_jump(&info);
+            match self.hole {
+                Hole::None => {}
+                Hole::Skipped => self.segment = self.segment.wrapping_add(1),
+                Hole::Fresh => {
+                    self.segment = self.segment.wrapping_add(1);
+                    self.fresh = self.fresh.wrapping_add(1);
+                }
+            }
+            self.hole = Hole::None;
+            self.newest = Some((info.index, info.timestamp, info.arrived));
+        }
+        (info.segment, info.fresh, info.epoch) = (self.segment, self.fresh, self.epoch);
+        self.ring.put(info, descriptor, payload)
+    }
+
+    /// The segment that was given last.
+    pub(super) const fn segment(&self) -> u32 {
+        self.segment
+    }
+
+    /// The stretch that a decoder has to have entered to follow the next packet.
+    pub(super) fn next_fresh(&self) -> u32 {
+        if self.hole == Hole::Fresh { self.fresh.wrapping_add(1) } else { self.fresh }
+    }
+
+    fn check_jump(&mut self, info: &PacketInfo) {
+        let Some((index, timestamp, at)) = self.newest else { return };
+        let rate = self.clock_rate();
+        let told = i64::from(info.timestamp.wrapping_sub(timestamp).cast_signed());
+        let told = told.saturating_mul(1_000_000) / i64::from(rate);
+        let passed = i64::try_from(info.arrived.since(at).as_micros()).unwrap_or(i64::MAX);
+        if Duration::from_micros(told.abs_diff(passed)) > MAX_CLOCK_JUMP {
+            self.left_out(true);
+        } else if info.index - index > MAX_GAP {
+            self.left_out(false);
+        }
+    }
+
+    /// The clock rate of its timestamps in hertz.
+    pub(super) fn clock_rate(&self) -> u32 {
+        self.codecs.first().map_or(Codec::Opus, |line| line.codec).clock_rate()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::slab::Slab;
+
+    fn stream(kind: Kind) -> Stream {
+        let owner: Key<()> = Slab::default().insert(());
+        let codecs = vec![CodecLine { codec: Codec::Opus, payload_type: 111, rtx_payload_type: None }];
+        let mut stream = Stream::new(owner.cast(), ParticipantId(1), kind, codecs);
+        stream.place(Some(GroupId(1)), Epoch(1), None);
+        stream.regulate(KindSet::ALL, Some(KindSet::NONE));
+        stream
+    }
+
+    fn packet(index: u64) -> PacketInfo {
+        let ms = 20 * index;
+        PacketInfo {
+            index,
+            segment: 0,
+            fresh: 0,
+            epoch: Epoch(0),
+            arrived: Time(1_000_000) + Duration::from_millis(ms),
+            timestamp: u32::try_from(ms * 48).unwrap(),
+            marker: false,
+            codec: 0,
+            keyframe: false,
+            level: None,
+        }
+    }
+
+    fn stretch(stream: &mut Stream, info: PacketInfo) -> (u32, u32) {
+        assert!(stream.admit(info, &[], &[1]));
+        (stream.segment, stream.fresh)
+    }
+
+    #[test]
+    fn loss_goes_on_in_the_same_stretch_and_what_we_leave_out_does_not() {
+        let mut stream = stream(Kind::Audio);
+        let (segment, fresh) = stretch(&mut stream, packet(10));
+        assert_eq!(stretch(&mut stream, packet(15)), (segment, fresh));
+        stream.left_out(false);
+        assert_eq!(stretch(&mut stream, packet(12)), (segment, fresh), "late packets change nothing");
+        assert_eq!(stretch(&mut stream, packet(17)), (segment + 1, fresh));
+        stream.left_out(true);
+        stream.left_out(false);
+        assert_eq!(stretch(&mut stream, packet(19)), (segment + 2, fresh + 1));
+    }
+
+    #[test]
+    fn a_clock_that_stood_still_is_a_new_entry() {
+        let mut stream = stream(Kind::Audio);
+        let (_, fresh) = stretch(&mut stream, packet(10));
+        let mut woken = packet(11);
+        woken.arrived = woken.arrived + Duration::from_secs(60);
+        assert_eq!(stretch(&mut stream, woken).1, fresh + 1);
+    }
+
+    #[test]
+    fn who_may_not_publish_or_where_nobody_may_is_told_apart() {
+        let mut stream = stream(Kind::Share);
+        assert_eq!(stream.refusal(Time(0)), Some(DropReason::Unbound));
+        stream.regulate(KindSet::of(&[Kind::Audio]), Some(KindSet::NONE));
+        assert_eq!(stream.refusal(Time(0)), Some(DropReason::NotAllowed));
+        stream.regulate(KindSet::ALL, Some(KindSet::of(&[Kind::Share])));
+        assert_eq!(stream.refusal(Time(0)), Some(DropReason::Blocked));
+        stream.regulate(KindSet::ALL, Some(KindSet::NONE));
+        stream.in_flight_until = Some(Time(10));
+        assert_eq!(stream.refusal(Time(9)), Some(DropReason::InFlight));
+        assert_eq!(stream.refusal(Time(10)), Some(DropReason::Unbound));
+    }
+}

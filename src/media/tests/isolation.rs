@@ -1,0 +1,206 @@
+//! Not one packet to the wrong ear.
+
+use super::world::{LOUD, World};
+use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Random};
+use crate::media::DropReason;
+use crate::message::{MediaCommand, MediaReport, Placement};
+
+const GROUPS: u64 = 4;
+const PEOPLE: u64 = 10;
+
+fn meeting(seed: u64) -> World {
+    let mut world = World::from_seed(seed);
+    for group in 1..=GROUPS {
+        world.group(group, 3, KindSet::NONE);
+    }
+    for id in 1..=PEOPLE {
+        world.join(id, 1 + id % GROUPS);
+    }
+    world
+}
+
+#[test]
+fn random_moves_never_carry_a_packet_out_of_its_group() {
+    for seed in 0..20 {
+        let (mut world, mut random) = (meeting(seed), Random::from_number(seed));
+        let mut reached = 0;
+        for _ in 0..400 {
+            match random.below(10) {
+                0 | 1 => {
+                    let count = 1 + random.below(PEOPLE);
+                    let moves: Vec<_> =
+                        (1..=count).map(|_| (1 + random.below(PEOPLE), 1 + random.below(GROUPS))).collect();
+                    // A batch names each participant once.
+                    let mut seen = Vec::new();
+                    let moves: Vec<_> = moves
+                        .into_iter()
+                        .filter(|(id, _)| {
+                            !seen.contains(id) && {
+                                seen.push(*id);
+                                true
+                            }
+                        })
+                        .collect();
+                    world.move_to(&moves, KindSet::ALL);
+                }
+                2 => {
+                    let id = 1 + random.below(PEOPLE);
+                    let group = 1 + random.below(GROUPS);
+                    world.join(id, group);
+                }
+                _ => {
+                    for _ in 0..1 + random.below(6) {
+                        let id = 1 + random.below(PEOPLE);
+                        match random.below(3) {
+                            0 => world.show(id, Kind::Share, random.below(4) == 0),
+                            1 => world.show(id, Kind::Video, random.below(4) == 0),
+                            _ => world.say(id, LOUD),
+                        }
+                    }
+                }
+            }
+            // Sometimes a batch is still waiting when the next command comes.
+            if random.below(3) > 0 {
+                for heard in world.flush() {
+                    let (publisher, group, _) = heard.mark();
+                    assert_ne!(publisher, heard.listener);
+                    assert_eq!(world.people[&heard.listener].group, GroupId(group), "seed {seed}");
+                    assert_eq!(world.people[&publisher].group, GroupId(group), "seed {seed}");
+                    reached += 1;
+                }
+            }
+            world.pass(random.below(30));
+        }
+        world.flush();
+        world.check_conservation();
+        assert!(reached > 500, "{reached} packets reached somebody");
+    }
+}
+
+#[test]
+fn what_waits_while_a_mover_leaves_never_arrives() {
+    let mut world = meeting(1);
+    world.move_to(&[(1, 1), (2, 1), (3, 1)], KindSet::ALL);
+    world.pass(50);
+    world.say(1, LOUD);
+    world.say(2, LOUD);
+    world.move_to(&[(1, 2)], KindSet::ALL);
+    let heard = world.flush();
+    assert!(heard.iter().all(|heard| heard.mark().0 == 2 && heard.listener != 1));
+    assert!(world.drops(DropReason::Revoked) > 0);
+    world.check_conservation();
+}
+
+#[test]
+fn what_a_mover_sent_before_it_could_know_belongs_to_nobody() {
+    let mut world = meeting(2);
+    world.group(2, 16, KindSet::NONE);
+    world.move_to(&[(1, 1), (2, 2), (3, 2)], KindSet::ALL);
+    world.pass(50);
+    world.say(1, LOUD);
+    world.flush();
+    world.move_to(&[(1, 2)], KindSet::ALL);
+    world.say(1, LOUD);
+    world.pass(5);
+    world.say(1, LOUD);
+    assert!(world.flush().iter().all(|heard| heard.mark().0 != 1));
+    assert_eq!(world.drops(DropReason::InFlight), 2);
+    world.pass(6);
+    world.say(1, LOUD);
+    let heard = world.flush();
+    assert!(heard.iter().any(|heard| heard.listener == 2 && heard.view().marker()));
+    assert!(heard.iter().all(|heard| world.people[&heard.listener].group == GroupId(2)));
+}
+
+#[test]
+fn slot_numbers_go_on_over_moves() {
+    let mut world = meeting(3);
+    let mut last: std::collections::BTreeMap<(u64, u32), (u16, u32)> = Default::default();
+    let mut random = Random::from_number(3);
+    for round in 0..200 {
+        if round % 3 == 0 {
+            let id = 1 + random.below(PEOPLE);
+            world.move_to(&[(id, 1 + random.below(GROUPS))], KindSet::ALL);
+            world.pass(20);
+        }
+        for id in 1..=PEOPLE {
+            world.say(id, LOUD);
+        }
+        for heard in world.flush() {
+            let view = heard.view();
+            let at = (heard.listener, view.ssrc().0);
+            if let Some((sequence, timestamp)) = last.insert(at, (view.sequence(), view.timestamp())) {
+                assert_eq!(view.sequence(), sequence.wrapping_add(1), "no gap and no way back");
+                assert!(view.timestamp().wrapping_sub(timestamp) < 48_000 * 60);
+            }
+        }
+        world.pass(20);
+    }
+}
+
+#[test]
+fn from_seq_names_the_first_packet_of_the_new_group() {
+    let mut world = meeting(4);
+    world.move_to(&[(1, 1), (2, 2), (3, 2)], KindSet::ALL);
+    for _ in 0..5 {
+        world.pass(20);
+        (1..=PEOPLE).for_each(|id| world.say(id, LOUD));
+        world.flush();
+    }
+    let moved = world.move_to(&[(1, 2)], KindSet::ALL);
+    world.say(2, LOUD);
+    let heard: Vec<_> = world.flush().into_iter().filter(|heard| heard.listener == 1).collect();
+    let bound = moved[0].slots.iter().find(|slot| slot.publisher == Some((ParticipantId(2), Kind::Audio)));
+    let bound = bound.unwrap();
+    assert_eq!(heard[0].view().ssrc(), bound.ssrc);
+    assert_eq!(u64::from(heard[0].view().sequence()), bound.from_seq & 0xffff);
+}
+
+#[test]
+fn an_old_placement_changes_nothing_and_the_same_again_is_applied() {
+    let mut world = meeting(5);
+    world.move_to(&[(1, 1), (2, 1)], KindSet::ALL);
+    world.pass(50);
+    let epoch = world.people[&1].epoch;
+    let move_with = |world: &mut World, epoch, batch| {
+        let placement =
+            Placement { participant: ParticipantId(1), group: GroupId(2), epoch, publish: KindSet::ALL };
+        world.command(MediaCommand::Move { batch: crate::base::BatchId(batch), placements: vec![placement] });
+        match world.reports.last() {
+            Some(MediaReport::Moved { moved, .. }) => moved.len(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(move_with(&mut world, Epoch(epoch.0 - 1), 900), 0);
+    assert_eq!(move_with(&mut world, epoch, 901), 1);
+    world.say(2, LOUD);
+    assert!(world.flush().iter().any(|heard| heard.listener == 1), "still in the first group");
+}
+
+#[test]
+fn unknown_participants_are_named() {
+    let mut world = meeting(6);
+    let placement = Placement {
+        participant: ParticipantId(77),
+        group: GroupId(1),
+        epoch: Epoch(5),
+        publish: KindSet::ALL,
+    };
+    world.command(MediaCommand::Move { batch: crate::base::BatchId(5), placements: vec![placement] });
+    let Some(MediaReport::Moved { unknown, moved, .. }) = world.reports.last() else { panic!() };
+    assert_eq!((unknown.as_slice(), moved.len()), (&[ParticipantId(77)][..], 0));
+}
+
+#[test]
+fn a_new_connection_replaces_the_old_in_the_same_step() {
+    let mut world = meeting(7);
+    world.move_to(&[(1, 1), (2, 1)], KindSet::ALL);
+    world.pass(50);
+    world.say(1, LOUD);
+    world.join(1, 1);
+    assert!(world.flush().iter().all(|heard| heard.mark().0 != 1), "the old one's packets are gone");
+    world.say(1, LOUD);
+    assert!(world.flush().iter().any(|heard| heard.listener == 2));
+    assert_eq!(world.worker.statistics().participants, PEOPLE);
+    assert_eq!(world.worker.statistics().streams, PEOPLE * 4);
+}

@@ -1,0 +1,8 @@
+//! The worker as a whole, over plaintext legs and in virtual time.
+
+mod feedback;
+mod flags;
+mod groups;
+mod isolation;
+mod video;
+mod world;

@@ -1,0 +1,94 @@
+//! What happens without a datagram.
+
+use std::time::Duration;
+
+use super::participant::Participant;
+use super::slab::Key;
+use super::worker::Worker;
+use crate::base::{GroupId, Kind, ParticipantId, Time};
+use crate::message::{MediaReport, Talker};
+
+/// The step of everything that is periodic, while media flows.
+pub(super) const TICK: Duration = Duration::from_millis(25);
+/// The step while only somebody waits for a keyframe.
+const SLOW_TICK: Duration = Duration::from_millis(250);
+/// Media is said to flow for this long after its last packet.
+const FLOWS: Duration = Duration::from_secs(2);
+
+impl Worker {
+    /// Ranks talkers, asks for keyframes and sends feedback where it is due.
+    pub(super) fn tick(&mut self, now: Time) {
+        let groups: Vec<GroupId> = self.groups.keys().copied().collect();
+        for group in groups {
+            self.rank_and_tell(now, group);
+        }
+        let anybody_waits = self.ask_for_keyframes();
+        let participants: Vec<Key<Participant>> = self.participants.keys().collect();
+        for key in participants {
+            let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
+            if session.is_some_and(|session| session.has_feedback(&self.streams, now)) {
+                self.feedback_is_due(key);
+            }
+        }
+        let flows = self.media_at.is_some_and(|at| now.since(at) < FLOWS);
+        self.next_tick = match (flows, anybody_waits) {
+            (true, _) => Some(now + TICK),
+            (false, true) => Some(now + SLOW_TICK),
+            (false, false) => None,
+        };
+    }
+
+    fn rank_and_tell(&mut self, now: Time, id: GroupId) {
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        if !std::mem::take(&mut group.was_heard) && !group.has_told_talkers() {
+            return;
+        }
+        if self.rank(now, id) {
+            self.fill_slots(now, id);
+        }
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        let mut talkers: Vec<Talker> = group
+            .seats
+            .iter()
+            .filter_map(|seat| self.streams.get(seat))
+            .filter(|stream| stream.closed.is_none() && stream.loudness.speaks(now))
+            .map(|stream| Talker { participant: stream.owner_id, level: stream.loudness.decibels(now) })
+            .collect();
+        talkers.sort_by_key(|talker| talker.level);
+        talkers.truncate(group.heard());
+        let names: Vec<ParticipantId> = talkers.iter().map(|talker| talker.participant).collect();
+        if group.is_news(now, &names) {
+            self.reports.push_back(MediaReport::Talkers { group: id, talkers });
+        }
+    }
+
+    /// Goes on asking for the keyframes that listeners wait for, for a stream may be silent until it
+    /// is asked; answers whether anybody waits.
+    fn ask_for_keyframes(&mut self) -> bool {
+        let mut anybody_waits = false;
+        let keys: Vec<_> = self.streams.keys().collect();
+        for key in keys {
+            let Some(stream) = self.streams.get(key) else { continue };
+            if stream.kind == Kind::Audio || stream.closed.is_some() || stream.routes.is_empty() {
+                continue;
+            }
+            let fresh = stream.next_fresh();
+            let waits = stream.keyframes.is_wanted()
+                || stream.routes.iter().any(|route| {
+                    let session = self.participants.get(route.listener).and_then(|one| one.session.as_ref());
+                    session.filter(|session| session.is_up).is_some_and(|session| {
+                        let slot = session.slots.get(route.slot);
+                        let binding = slot.and_then(|slot| slot.binding.as_ref());
+                        binding.is_some_and(|binding| binding.awaits_keyframe(fresh))
+                    })
+                });
+            if waits {
+                anybody_waits = true;
+                if let Some(stream) = self.streams.get_mut(key) {
+                    stream.keyframes.want();
+                }
+            }
+        }
+        anybody_waits
+    }
+}
