@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::link::{Link, LinkParts, Outbox};
-use crate::base::LinkId;
+use crate::base::{Epoch, LinkId};
 use crate::message::{AdminReply, AdminRequest, Claims, Request};
 use crate::telemetry::Metrics;
 
@@ -32,6 +32,13 @@ pub enum DoorInput {
         link: LinkId,
         /// What it asks.
         request: Request,
+    },
+    /// It has taken in the `slots` of a placement.
+    Told {
+        /// Its link.
+        link: LinkId,
+        /// The placement.
+        epoch: Epoch,
     },
     /// It is gone.
     Closed {

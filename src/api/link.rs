@@ -5,7 +5,7 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::mpsc;
 
 use super::doorway::{DoorInput, EngineStopped, LinkBook};
-use crate::base::LinkId;
+use crate::base::{Epoch, LinkId};
 use crate::message::{CloseReason, Frame, Request};
 use crate::telemetry::Metrics;
 
@@ -29,6 +29,8 @@ pub struct Link {
     parts: LinkParts,
     frames: mpsc::Receiver<Frame>,
     end: Arc<OnceLock<LinkEnd>>,
+    /// The placement that the last frame told of, until the next one is asked for.
+    untold: Option<Epoch>,
 }
 
 /// The engine's end of a link. Dropping it ends the link.
@@ -57,7 +59,7 @@ impl Link {
         parts.metrics.links_opened.inc();
         let (sender, frames) = mpsc::channel(FRAMES_WAITING);
         let end = Arc::new(OnceLock::new());
-        (Outbox { frames: sender, end: Arc::clone(&end) }, Self { parts, frames, end })
+        (Outbox { frames: sender, end: Arc::clone(&end) }, Self { parts, frames, end, untold: None })
     }
 
     /// Hands a request to the engine; waits while the engine has too much to do. Its ack comes by
@@ -72,9 +74,26 @@ impl Link {
     }
 
     /// The next frame for the client; `None` when the server has ended the link, see
-    /// [`Self::end`].
+    /// [`Self::end`]. Asking for it says that the frame before was taken in.
     pub async fn recv(&mut self) -> Option<Frame> {
+        if let Some(epoch) = self.untold.take() {
+            self.told(epoch).await;
+        }
+        let frame = self.recv_untold().await?;
+        self.untold = placement_of(&frame);
+        Some(frame)
+    }
+
+    /// The next frame, of which [`Self::told`] is said apart: by a door whose client is far away.
+    pub(super) async fn recv_untold(&mut self) -> Option<Frame> {
         self.frames.recv().await
+    }
+
+    /// Says that the client has taken in the `slots` of a placement: what it publishes from now on
+    /// is meant for the room that they name.
+    pub(super) async fn told(&self, epoch: Epoch) {
+        // An engine that has stopped forwards nothing any more.
+        let _ = self.parts.inputs.send(DoorInput::Told { link: self.parts.id, epoch }).await;
     }
 
     /// Why the server ended the link; [`LinkEnd::Stopped`] also while it has not.
@@ -85,6 +104,14 @@ impl Link {
 
     pub(super) fn metrics(&self) -> &Metrics {
         &self.parts.metrics
+    }
+}
+
+/// The placement that a frame tells of, if it does.
+pub(super) fn placement_of(frame: &Frame) -> Option<Epoch> {
+    match frame {
+        Frame::Event { event: "slots", data, .. } => data.get("epoch")?.as_u64().map(Epoch),
+        _ => None,
     }
 }
 

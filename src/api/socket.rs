@@ -19,11 +19,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
 use super::inbound::{read_request, too_many};
-use super::link::{Link, LinkEnd};
+use super::link::{Link, LinkEnd, placement_of};
 use super::origin;
 use super::rate::RequestRate;
 use super::refuse::HttpRefusal;
 use super::router::Doors;
+use crate::base::Epoch;
 use crate::message::{CloseReason, Frame};
 use crate::telemetry::{Clock, RefusedFrame, RefusedLink, wall_clock_seconds};
 
@@ -111,6 +112,8 @@ struct Conversation {
     backlog_bytes: usize,
     unflushed: bool,
     heard: Instant,
+    /// The newest placement that the client was told and asked about.
+    asked: Option<Epoch>,
 }
 
 impl Conversation {
@@ -126,6 +129,7 @@ impl Conversation {
             backlog_bytes: 0,
             unflushed: false,
             heard: Instant::now(),
+            asked: None,
         }
     }
 
@@ -151,7 +155,7 @@ impl Conversation {
                         Ok(()) => self.write_next(),
                         Err(_) => Err(Ending::Gone),
                     },
-                frame = self.link.recv() => match frame {
+                frame = self.link.recv_untold() => match frame {
                     Some(frame) => self.queue(&frame),
                     None => Err(close_of(self.link.end())),
                 },
@@ -185,7 +189,16 @@ impl Conversation {
             tracing::error!(%error, "a frame could not be serialised");
             Ending::Close(1011, "internal")
         })?;
-        self.queue_message(Message::Text(text.into()))
+        self.queue_message(Message::Text(text.into()))?;
+        match placement_of(frame) {
+            // A client answers a ping only after it has read what was sent before it: its pong says
+            // that it knows of the placement.
+            Some(epoch) => {
+                self.asked = Some(epoch);
+                self.queue_message(Message::Ping(epoch.0.to_be_bytes().to_vec().into()))
+            }
+            None => Ok(()),
+        }
     }
 
     fn queue_message(&mut self, message: Message) -> Result<(), Ending> {
@@ -207,7 +220,14 @@ impl Conversation {
                 Err(Ending::Close(1003, "text_only"))
             }
             // The library answers pings and closes by itself.
-            Message::Ping(_) | Message::Pong(_) => Ok(()),
+            Message::Ping(_) => Ok(()),
+            Message::Pong(payload) => {
+                // Once per ping, so that pongs nobody asked for cost nobody anything.
+                if let Some(epoch) = self.asked.take_if(|asked| payload[..] == asked.0.to_be_bytes()) {
+                    self.link.told(epoch).await;
+                }
+                Ok(())
+            }
             Message::Close(_) => Err(Ending::Gone),
         }
     }

@@ -12,10 +12,10 @@ use super::requests::refuse;
 use super::session::Session;
 use super::settings::ControlSettings;
 use super::view::{SessionView, Totals};
-use crate::base::{Deadlines, LinkId, ParticipantId, Random, Time, WorkerId};
+use crate::base::{Deadlines, Epoch, LinkId, ParticipantId, Random, Time, WorkerId};
 use crate::message::{
-    AdminReply, AdminRequest, Claims, ControlInput, ControlOutput, EndReason, MediaReport, Method, Refusal,
-    Request, RoomSettings,
+    AdminReply, AdminRequest, Claims, ControlInput, ControlOutput, EndReason, MediaCommand, MediaReport,
+    Method, Refusal, Request, RoomSettings,
 };
 
 /// Longest id of a request, in bytes. Ids are kept for two minutes.
@@ -53,6 +53,7 @@ impl Control {
         match input {
             ControlInput::LinkOpened { link, claims } => self.cx.open_link(link, claims),
             ControlInput::Request { link, request } => self.request(link, request),
+            ControlInput::Told { link, epoch } => self.told(link, epoch),
             ControlInput::LinkClosed { link } => self.link_closed(link),
             ControlInput::Media { worker, report } => self.report(worker, report),
             ControlInput::WorkerLost { worker } => self.worker_lost(worker),
@@ -192,6 +193,16 @@ impl Control {
         let reply = ReplyTo { link, id: request.id.clone(), method: Method::JoinRoom };
         self.with(id, |session, cx| session.join_room(cx, &reply, join))
             .unwrap_or(Err(Refusal::Internal.into()))
+    }
+
+    /// A client says in which placement it knows itself; one that is past has no effect.
+    fn told(&mut self, link: LinkId, epoch: Epoch) {
+        let seat = self.cx.link(link).and_then(|known| known.seat);
+        let Some(SeatRef { session, client }) = seat else { return };
+        let Some(session) = self.sessions.get(&session) else { return };
+        let Some(seat) = session.seats.get(&client).filter(|seat| seat.confirmed == epoch) else { return };
+        let participant = seat.participant;
+        self.cx.media(session.worker, MediaCommand::Landed { participant, epoch });
     }
 
     fn link_closed(&mut self, link: LinkId) {

@@ -8,11 +8,12 @@ use super::participant::Participant;
 use super::slab::Key;
 use super::statistics::DropReason;
 use super::worker::Worker;
-use crate::base::{BatchId, GroupId, ParticipantId, Time};
+use crate::base::{BatchId, Epoch, GroupId, ParticipantId, Time};
 use crate::message::{MediaReport, Moved, Placement};
 
-/// No round trip counts as longer than this for what is in flight.
-const LONGEST_FLIGHT: Duration = Duration::from_millis(500);
+/// How much later than the client's word about a move a packet may come that was sent before it, at
+/// the least: the two take different ways.
+const LEAST_SKEW: Duration = Duration::from_millis(2);
 
 impl Worker {
     /// Moves participants as one step and reports it.
@@ -89,23 +90,33 @@ impl Worker {
     ) {
         let group = self.groups.entry(placement.group).or_insert_with(|| Group::unknown(placement.group));
         group.members.push(key);
-        let least = self.settings.media.in_flight();
+        let longest = self.settings.media.in_flight();
         let Some(participant) = self.participants.get_mut(key) else { return };
         participant.group = Some(placement.group);
         participant.epoch = placement.epoch;
         participant.publish = placement.publish;
-        let round_trip = participant
-            .session
-            .as_ref()
-            .and_then(|session| session.round_trip.measured())
-            .unwrap_or_default();
-        let in_flight_until = from_elsewhere.then(|| now + round_trip.max(least).min(LONGEST_FLIGHT));
+        let in_flight_until = from_elsewhere.then(|| now + longest);
         for stream in self.streams_of(key) {
             if let Some(stream) = self.streams.get_mut(stream) {
                 stream.place(Some(placement.group), placement.epoch, in_flight_until);
             }
         }
         self.regulate(key);
+    }
+
+    /// A participant knows of its placement: what is sent before is on the way for half a round trip.
+    pub(super) fn landed(&mut self, now: Time, id: ParticipantId, epoch: Epoch) {
+        let Some(key) = self.by_id.get(&id).copied() else { return };
+        let Some(participant) = self.participants.get(key).filter(|found| found.epoch == epoch) else {
+            return;
+        };
+        let round_trip = participant.session.as_ref().and_then(|session| session.round_trip.measured());
+        let until = now + (round_trip.unwrap_or_default() / 2).max(LEAST_SKEW);
+        for stream in self.streams_of(key) {
+            if let Some(stream) = self.streams.get_mut(stream) {
+                stream.in_flight_until = stream.in_flight_until.map(|longest| longest.min(until));
+            }
+        }
     }
 
     /// Opens and closes a participant's streams by what it and its group allow. A video that is opened

@@ -8,21 +8,20 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct MediaSettings {
-    /// For at least this long after a move, in milliseconds, the mover's own packets are dropped:
-    /// they may have been sent before the mover could know. It covers the way of the news through
-    /// the server and its signalling; where a longer round trip has been measured, that counts, up
-    /// to 500 ms.
+    /// After a move the mover's own packets are dropped until its client has taken in where it is:
+    /// they were sent before it could know. A client that says nothing has this long, in
+    /// milliseconds, at most 500.
     pub in_flight_ms: u64,
 }
 
 impl Default for MediaSettings {
     fn default() -> Self {
-        Self { in_flight_ms: 10 }
+        Self { in_flight_ms: 500 }
     }
 }
 
 impl MediaSettings {
-    /// The least time for which a mover's packets belong to no group.
+    /// The longest time for which a mover's packets belong to no group.
     #[must_use]
     pub const fn in_flight(&self) -> Duration {
         Duration::from_millis(self.in_flight_ms)

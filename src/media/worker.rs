@@ -132,6 +132,7 @@ impl Worker {
             MediaCommand::SetPublish { participant, epoch, publish } => {
                 self.set_publish(now, participant, epoch, publish);
             }
+            MediaCommand::Landed { participant, epoch } => self.landed(now, participant, epoch),
             MediaCommand::Disconnect(participant) => self.disconnect(now, participant),
         }
         self.count_gauges();

@@ -82,6 +82,14 @@ pub enum MediaCommand {
         /// The kinds allowed from now on.
         publish: KindSet,
     },
+    /// The participant has been told of this placement: what it sends from now on is meant for its
+    /// group. What it sent before belongs to no group. A stale epoch has no effect.
+    Landed {
+        /// Who.
+        participant: ParticipantId,
+        /// Which placement.
+        epoch: Epoch,
+    },
     /// Stops a participant's connection and forgets the participant.
     Disconnect(ParticipantId),
 }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Frame, MediaCommand, MediaReport, Request, Role, RoomMode, RoomSettings};
-use crate::base::{LinkId, Time, WorkerId};
+use crate::base::{Epoch, LinkId, Time, WorkerId};
 
 /// What a checked token says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +75,13 @@ pub enum ControlInput {
         link: LinkId,
         /// What it asks.
         request: Request,
+    },
+    /// It has taken in the `slots` of a placement: it knows in which room it is.
+    Told {
+        /// Its signalling connection.
+        link: LinkId,
+        /// The placement.
+        epoch: Epoch,
     },
     /// It is gone.
     LinkClosed {

@@ -175,6 +175,7 @@ impl ControlLoop {
             }
             // Control has closed the link already.
             DoorInput::Request { .. } => {}
+            DoorInput::Told { link, epoch } => self.handle(ControlInput::Told { link, epoch }),
             DoorInput::Closed { link } => {
                 if self.links.remove(&link).is_some() {
                     self.handle(ControlInput::LinkClosed { link });

@@ -208,7 +208,7 @@ fn sound_and_picture_keep_their_distance() {
 }
 
 #[test]
-fn a_measured_round_trip_lengthens_what_is_in_flight() {
+fn after_a_publisher_has_landed_half_a_round_trip_is_still_in_flight() {
     let mut world = share();
     world.group(2, 6, KindSet::NONE);
     // The share's publisher has to hear somebody to be measured.
@@ -227,7 +227,7 @@ fn a_measured_round_trip_lengthens_what_is_in_flight() {
         _ => None,
     });
     let (ssrc, ntp) = last.last().unwrap();
-    world.pass(95);
+    world.pass(12);
     let block = crate::wire::rtcp::ReportBlock {
         ssrc,
         fraction_lost: 0,
@@ -240,10 +240,11 @@ fn a_measured_round_trip_lengthens_what_is_in_flight() {
     let len = write_receiver_report(Ssrc(5), &[block], &mut report).unwrap();
     world.hand_in(1, report[..len].to_vec());
     world.move_to(&[(1, 2), (2, 2)], KindSet::ALL);
-    world.pass(80);
+    world.landed(1);
+    world.pass(4);
     world.say(1, LOUD);
     assert!(world.flush().is_empty());
-    world.pass(30);
+    world.pass(3);
     world.say(1, LOUD);
     assert!(!world.flush().is_empty());
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use crate::base::{BatchId, Epoch, GroupId, Kind, KindSet, ParticipantId, Random, Ssrc, Time};
 use crate::media::leg::Leg;
 use crate::media::leg::plain::PlainLeg;
+use crate::media::settings::MediaSettings;
 use crate::media::{DropReason, Worker, WorkerSettings};
 use crate::message::{GroupSettings, MediaCommand, MediaReport, Moved, Placement, SlotBinding};
 use crate::transport::{Codec, CodecLine, ExtensionIds, Negotiated, Path, SendLine, Slot, TimeAnchor};
@@ -108,7 +109,10 @@ impl World {
         #[expect(clippy::disallowed_methods, reason = "an anchor has to be some instant")]
         let anchor = TimeAnchor { at: now, instant: Instant::now() };
         let mut random = Random::from_number(seed);
-        let worker = Worker::new(WorkerSettings::default(), random.fork(), anchor).unwrap();
+        // Nobody says here that they know of a move, but where a test has them say so.
+        let media = MediaSettings { in_flight_ms: 10 };
+        let settings = WorkerSettings { media, ..WorkerSettings::default() };
+        let worker = Worker::new(settings, random.fork(), anchor).unwrap();
         Self {
             worker,
             now,
@@ -212,6 +216,12 @@ impl World {
                 _ => None,
             })
             .unwrap()
+    }
+
+    /// Somebody says that they know where they are.
+    pub(super) fn landed(&mut self, id: u64) {
+        let epoch = self.people[&id].epoch;
+        self.command(MediaCommand::Landed { participant: ParticipantId(id), epoch });
     }
 
     /// One packet from somebody: its header and the bytes before its mark.
