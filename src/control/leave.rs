@@ -65,7 +65,7 @@ impl Session {
 
     /// Ends the session: all breakout rooms are destroyed, then everybody's seat ends.
     pub(super) fn end(&mut self, cx: &mut Context, reason: EndReason) {
-        self.fail_all_fresh(cx);
+        self.drop_all_fresh(cx);
         let clients: Vec<ClientId> = self.seats.keys().copied().collect();
         for client in &clients {
             self.drop_pending(cx, *client);

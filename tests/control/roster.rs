@@ -194,3 +194,48 @@ fn an_operators_mistakes_are_named() {
     let create = AdminRequest::CreateRoom { name: "n".repeat(129), settings: None };
     assert!(matches!(admin(&mut world, create), AdminReply::Invalid(_)));
 }
+
+#[test]
+fn a_room_that_ends_takes_back_whoever_is_on_the_way() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    let away = world.participant("Ava");
+    let room = make_room(&mut world, &moderator);
+    force(&mut world, &moderator, &[&away], &room);
+    world.manners.moves = false;
+    world.manners.answers = false;
+    let late = world.open("Lea", Role::Participant);
+    let join = world.send(late, Method::JoinRoom, json!({"sdp": "offer"}));
+    let leave = world.send(away.link, Method::Disconnect, json!({}));
+    let params = json!({"clients": [guest.id], "room_id": room, "force_join": true});
+    let forcing = world.send(moderator.link, Method::InviteToBreakOutRoom, params);
+    let destroy = world.send(moderator.link, Method::DestroyAllBreakOutSession, json!({}));
+    let switch = world.send(guest.link, Method::SetCamera, json!({"on": false}));
+    assert_eq!(admin(&mut world, AdminRequest::DeleteRoom { name: ROOM.to_owned() }), AdminReply::Deleted);
+    assert_eq!(world.ack(late, &join)["result"], 1729);
+    assert_eq!(world.ack(away.link, &leave)["result"], 0);
+    assert_eq!(world.ack(moderator.link, &forcing)["result"], 9703);
+    assert_eq!(world.ack(moderator.link, &destroy)["result"], 0);
+    assert_eq!(world.ack(guest.link, &switch)["result"], 1171);
+    assert!(world.known.is_empty() && world.groups.is_empty());
+    assert_eq!(world.closed.len(), 3);
+    assert_eq!(world.control.totals(), anteroom::control::Totals::default());
+}
+
+#[test]
+fn a_move_in_a_crowd_costs_a_frame_for_each_who_stays() {
+    let mut world = World::default();
+    world.checks = false;
+    let moderator = world.moderator("Mia");
+    let people: Vec<_> = (1..200).map(|number| world.participant(&format!("P{number}"))).collect();
+    let room = make_room(&mut world, &moderator);
+    world.forget_frames();
+    for person in people.iter().cycle().take(250) {
+        force(&mut world, &moderator, &[person], &room);
+        world.must(person, Method::Disconnect, json!({}));
+    }
+    let frames = people.iter().map(|person| world.take(person.link).len()).sum::<usize>();
+    // Each way in or out is told to the 199 who stay, and a few frames more to those concerned.
+    assert!((500 * 198..500 * 205).contains(&frames), "{frames} frames");
+}
