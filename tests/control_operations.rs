@@ -9,9 +9,28 @@
     clippy::cast_possible_truncation,
     reason = "a test may fail loudly"
 )]
-#![allow(dead_code, reason = "each story uses its part of the world")]
 
 #[path = "control/create.rs"]
 mod create;
+#[path = "control/flags.rs"]
+mod flags;
+#[path = "control/home.rs"]
+mod home;
+#[path = "control/invite.rs"]
+mod invite;
+#[path = "control/join.rs"]
+mod join;
+#[path = "control/log.rs"]
+mod log;
+#[path = "control/presenting.rs"]
+mod presenting;
+#[path = "control/races.rs"]
+mod races;
+#[path = "control/roster.rs"]
+mod roster;
+#[path = "control/seats.rs"]
+mod seats;
+#[path = "control/stories.rs"]
+mod stories;
 #[path = "support/control_world.rs"]
 mod world;

@@ -304,6 +304,13 @@ impl Session {
         }
     }
 
+    /// Gives up every first join, in the media plane as well.
+    pub(super) fn drop_all_fresh(&mut self, cx: &mut Context) {
+        while let Some((participant, _)) = self.fresh.first_key_value() {
+            self.fresh_unanswered(cx, *participant);
+        }
+    }
+
     pub(super) fn fresh_unanswered(&mut self, cx: &mut Context, participant: ParticipantId) {
         cx.media(self.worker, MediaCommand::Disconnect(participant));
         self.fail_fresh(cx, participant, &Denied::from(Refusal::JoinFailed));

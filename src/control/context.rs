@@ -32,6 +32,13 @@ pub(super) struct Link {
     closing: Option<CloseReason>,
 }
 
+impl Link {
+    /// Whether it only waits for its last acks.
+    pub(super) const fn is_closing(&self) -> bool {
+        self.closing.is_some()
+    }
+}
+
 pub(super) struct Context {
     pub(super) now: Time,
     pub(super) settings: ControlSettings,

@@ -150,8 +150,11 @@ impl Control {
 
     fn request(&mut self, link: LinkId, request: Request) {
         let Some(known) = self.cx.link(link) else { return };
-        let (seat, joining) = (known.seat, known.joining.clone());
+        let (seat, joining, closing) = (known.seat, known.joining.clone(), known.is_closing());
         self.cx.owe(link);
+        if closing {
+            return refuse(&mut self.cx, link, &request, Refusal::NotConnected);
+        }
         if request.id.len() > MAX_REQUEST_ID {
             let denied = Denied::field("id", "at most 128 bytes long");
             let ack = request.method.parse().map_or(Method::UNKNOWN_ACK, Method::failure_ack);

@@ -86,9 +86,9 @@ impl Session {
         degraded: bool,
     ) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
-        let (Some(Movement::Return(returning)), Some(room)) = (seat.movement.take(), seat.breakout()) else {
-            return;
-        };
+        let Some(room) = seat.breakout() else { return };
+        let returning = seat.movement.take_if(|movement| matches!(movement, Movement::Return(_)));
+        let Some(Movement::Return(returning)) = returning else { return };
         let person = seat.person();
         self.stop_presenting(cx, Some(room), client);
         if let Some(seat) = self.seats.get_mut(&client) {

@@ -129,7 +129,8 @@ impl Session {
     /// The media plane has moved the participant: it is in the room now, and people are told.
     pub(super) fn commit_join(&mut self, cx: &mut Context, client: ClientId, moved: &Moved) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
-        let Some(Movement::Join(join)) = seat.movement.take() else { return };
+        let join = seat.movement.take_if(|movement| matches!(movement, Movement::Join(_)));
+        let Some(Movement::Join(join)) = join else { return };
         let Stay { room, role, .. } = join.stay;
         seat.place = Place::Breakout(join.stay);
         let person = seat.person();
@@ -216,7 +217,8 @@ impl Session {
         reply: Option<ReplyTo>,
     ) -> bool {
         let Some(seat) = self.seats.get_mut(&client) else { return false };
-        let Some(Movement::Join(join)) = seat.movement.take() else { return false };
+        let join = seat.movement.take_if(|movement| matches!(movement, Movement::Join(_)));
+        let Some(Movement::Join(join)) = join else { return false };
         let room = join.stay.room;
         let misplaced = seat.sent.is_some_and(|sent| sent.group != self.group);
         if misplaced {
@@ -252,7 +254,8 @@ impl Session {
         degraded: bool,
     ) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
-        let Some(Movement::TakeBack { reply, room, .. }) = seat.movement.take() else { return };
+        let taken_back = seat.movement.take_if(|movement| matches!(movement, Movement::TakeBack { .. }));
+        let Some(Movement::TakeBack { reply, room, .. }) = taken_back else { return };
         if let Some(moved) = moved {
             self.tell_moved_slots(cx, client, moved);
         }

@@ -65,10 +65,14 @@ impl Session {
 
     /// Ends the session: all breakout rooms are destroyed, then everybody's seat ends.
     pub(super) fn end(&mut self, cx: &mut Context, reason: EndReason) {
-        self.fail_all_fresh(cx);
+        self.drop_all_fresh(cx);
         let clients: Vec<ClientId> = self.seats.keys().copied().collect();
         for client in &clients {
             self.drop_pending(cx, *client);
+        }
+        for seat in self.seats.values_mut() {
+            seat.sent = None;
+            cx.media(self.worker, MediaCommand::Disconnect(seat.participant));
         }
         if let Some(batch) = self.barrier.as_ref().and_then(|barrier| barrier.batch) {
             self.finish_barrier(cx, batch, &[]);
@@ -84,7 +88,6 @@ impl Session {
         }
         self.tell(cx, Event::RoomEnded { reason }, Audience::Everyone);
         for (_, seat) in std::mem::take(&mut self.seats) {
-            cx.media(self.worker, MediaCommand::Disconnect(seat.participant));
             cx.participants.remove(&seat.participant);
             cx.load_less(self.worker);
             if let Some(link) = seat.link {

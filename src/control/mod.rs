@@ -1,7 +1,7 @@
 //! What a meeting means: rooms, roster, roles, breakout rooms, invitations, presenters, event log.
 //!
 //! Pure: [`Control`] is fed with time and inputs and drained of outputs. docs/protocol.md is its
-//! contract. One feature of a meeting is one file; [`requests`](self) leads to each.
+//! contract. One feature of a meeting is one file; requests.rs leads to each.
 
 pub mod settings;
 
@@ -28,6 +28,7 @@ mod moves;
 mod params;
 mod presenting;
 mod publish;
+mod replica;
 mod reply;
 mod requests;
 mod roster;
@@ -39,6 +40,7 @@ mod view;
 
 pub use control::Control;
 pub use log::{Audience, LoggedEvent};
+pub use replica::{EventGap, Replica};
 pub use settings::ControlSettings;
 pub use view::{
     BreakoutState, InvitationView, MediaView, PlaceView, RoomView, SeatState, SeatView, SessionView, Totals,

@@ -20,7 +20,7 @@ use crate::message::{
 };
 
 /// How many destroyed breakout rooms a session remembers, to tell them from unknown ones.
-const MAX_DESTROYED: usize = 1_000;
+pub(super) const MAX_DESTROYED: usize = 1_000;
 
 /// How long a room that a join made stays without seats.
 pub(super) const EMPTY_FOR: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anteroom::base::{
     BatchId, ClientId, Epoch, GroupId, KindSet, LinkId, Mid, ParticipantId, Random, Ssrc, Time, WorkerId,
 };
-use anteroom::control::{Control, ControlSettings, SessionView};
+use anteroom::control::{Control, ControlSettings, Replica, SessionView};
 use anteroom::message::{
     Answer, Claims, CloseReason, ControlInput, ControlOutput, Frame, GroupSettings, LossReason, MediaCommand,
     MediaReport, Method, Moved, Placement, Request, Role, SdpRefusal, SlotBinding, SlotLine, SrtpProfile,
@@ -63,6 +63,11 @@ pub(crate) struct World {
     pub(crate) closed: BTreeMap<LinkId, CloseReason>,
     pub(crate) fenced: Vec<WorkerId>,
     pub(crate) replies: Vec<anteroom::message::AdminReply>,
+    /// Whether the events are held against the session after every step: slow with a crowd.
+    pub(crate) checks: bool,
+    replica: Replica,
+    /// The number of the next event for the replica.
+    next_event: u64,
     frames: BTreeMap<LinkId, Vec<Frame>>,
     requests: u64,
     links: u64,
@@ -86,6 +91,9 @@ impl World {
             closed: BTreeMap::new(),
             fenced: Vec::new(),
             replies: Vec::new(),
+            checks: true,
+            replica: Replica::default(),
+            next_event: 1,
             frames: BTreeMap::new(),
             requests: 0,
             links: 0,
@@ -240,11 +248,27 @@ impl World {
         self.now = end;
         self.control.handle_timeout(end);
         self.drain();
+        self.check_events();
     }
 
     pub(crate) fn input(&mut self, input: ControlInput) {
         self.control.handle(self.now, input);
         self.drain();
+        self.check_events();
+    }
+
+    /// The session's events add up to the session.
+    fn check_events(&mut self) {
+        let Some(view) = self.control.inspect(ROOM).filter(|_| self.checks) else { return };
+        if self.replica.view().is_some_and(|replica| replica.seq > view.seq) {
+            (self.replica, self.next_event) = (Replica::default(), 1);
+        }
+        for logged in self.control.events(ROOM, self.next_event) {
+            self.replica.apply(logged).unwrap();
+            self.next_event = logged.seq + 1;
+        }
+        let difference = self.replica.difference(&view);
+        assert!(difference.is_none(), "{}", difference.unwrap());
     }
 
     pub(crate) fn report(&mut self, report: MediaReport) {

@@ -1,0 +1,197 @@
+//! Taking a seat, losing a connection, coming back, freeing a seat.
+
+use std::time::Duration;
+
+use anteroom::base::LinkId;
+use anteroom::control::{PlaceView, SeatState};
+use anteroom::message::{CloseReason, Method, Role};
+use serde_json::json;
+
+use crate::stories::{enter, force, invite, make_room, room_id};
+use crate::world::{BAD_OFFER, World};
+
+#[test]
+fn a_newcomer_gets_the_whole_meeting_and_the_others_hear() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let away = world.participant("Ava");
+    let room = make_room(&mut world, &moderator);
+    force(&mut world, &moderator, &[&away], &room);
+    world.must(&moderator, Method::StartCanvas, json!({}));
+    world.forget_frames();
+    let link = world.open("Lea", Role::Participant);
+    let ack = world.ask(link, Method::JoinRoom, json!({"sdp": "offer", "tracks": {"0": "audio"}}));
+    assert_eq!((&ack["result"], &ack["sdp"]), (&json!(0), &json!("answer")));
+    assert_eq!(ack["slots"][1]["kind"], "video");
+    assert_eq!(ack["resume"].as_str().unwrap().len(), 32);
+    let shown = &ack["room"];
+    assert_eq!((&shown["room_id"], &shown["mode"]), (&json!("standup"), &json!("group")));
+    assert_eq!(shown["userList"].as_array().unwrap().len(), 3);
+    let seen = shown["userList"].as_array().unwrap().iter().find(|user| user["clientId"] == away.id.as_str());
+    assert_eq!((&seen.unwrap()["away"], &seen.unwrap()["room_id"]), (&json!(true), &json!(null)));
+    assert_eq!(shown["presenter"]["streamId"], 102);
+    assert_eq!(shown["breakoutRooms"], json!([]), "which rooms there are is for moderators");
+    let told = world.told(&moderator, "didUserConnected");
+    assert_eq!(told[0]["name"], "Lea");
+    let second = world.open("Max", Role::Moderator);
+    let ack = world.ask(second, Method::JoinRoom, json!({"sdp": "offer"}));
+    assert_eq!(ack["room"]["breakoutRooms"][0]["userList"][0]["clientId"], away.id.as_str());
+}
+
+#[test]
+fn before_the_join_nothing_else_is_allowed() {
+    let mut world = World::default();
+    let link = world.open("Lea", Role::Moderator);
+    for method in Method::ALL.iter().filter(|method| **method != Method::JoinRoom) {
+        assert_eq!(world.ask(link, *method, json!({}))["result"], 1171, "{}", method.name());
+    }
+    assert_eq!(world.ask(link, Method::JoinRoom, json!({}))["result"], 1734);
+    assert_eq!(world.ask(link, Method::JoinRoom, json!({"sdp": 1}))["result"], 1734);
+    assert_eq!(
+        world.ask(link, Method::JoinRoom, json!({"sdp": "o", "tracks": {"0": "smell"}}))["result"],
+        1734
+    );
+    let refused = world.ask(link, Method::JoinRoom, json!({"sdp": BAD_OFFER}));
+    assert_eq!((&refused["result"], &refused["msg"]), (&json!(1734), &json!("the offer has no fingerprint")));
+    assert_eq!(world.ask(link, Method::JoinRoom, json!({"sdp": "offer"}))["result"], 0);
+    assert_eq!(world.ask(link, Method::JoinRoom, json!({"sdp": "offer"}))["result"], 5105);
+}
+
+#[test]
+fn a_worker_that_never_answers_fails_the_join() {
+    let mut world = World::default();
+    world.manners.answers = false;
+    let link = world.open("Lea", Role::Participant);
+    let id = world.send(link, Method::JoinRoom, json!({"sdp": "offer"}));
+    assert_eq!(world.ask(link, Method::JoinRoom, json!({"sdp": "offer"}))["result"], 5107);
+    world.wait(Duration::from_secs(3));
+    assert_eq!(world.ack(link, &id)["result"], 1729);
+    assert!(world.view().seats.is_empty());
+}
+
+#[test]
+fn signalling_comes_back_to_the_running_media() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    let room = make_room(&mut world, &moderator);
+    force(&mut world, &moderator, &[&guest], &room);
+    let before = world.flows(&guest);
+    world.forget_frames();
+    world.close(guest.link);
+    let told = world.told(&moderator, "didUserReconnecting").remove(0);
+    assert_eq!(told["clientId"], guest.id.as_str());
+    let until = world.now + Duration::from_secs(30);
+    let place = PlaceView::Breakout { room: room_id(&room), role: Role::Participant };
+    assert_eq!(world.view().state(guest.client()), Some(SeatState::Held { place, until }));
+    world.wait(Duration::from_secs(29));
+    let back = world.come_back(&guest, None);
+    assert_eq!(back.id, guest.id);
+    assert_eq!(world.heard(&moderator), ["didUserReconnected"]);
+    assert_eq!(world.view().seats[&guest.client()].breakout(), Some(room_id(&room)));
+    assert_eq!(world.flows(&guest), before, "media was never touched");
+    world.wait(Duration::from_secs(60));
+    assert!(world.view().seats.contains_key(&guest.client()));
+}
+
+#[test]
+fn a_lost_media_connection_is_replaced_by_a_new_offer() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    let room = make_room(&mut world, &moderator);
+    invite(&mut world, &moderator, &[&guest], &room);
+    enter(&mut world, &guest, &room);
+    world.forget_frames();
+    world.lose_media(&guest);
+    assert_eq!(world.heard(&guest), ["transportLost", "didUserReconnecting"]);
+    let resume = json!({"resume": guest.resume});
+    assert_eq!(world.ask(guest.link, Method::JoinRoom, resume)["result"], 1729);
+    let refused = world.ask(guest.link, Method::JoinRoom, json!({"resume": guest.resume, "sdp": BAD_OFFER}));
+    assert_eq!(refused["result"], 1734);
+    let ack = world.ask(guest.link, Method::JoinRoom, json!({"resume": guest.resume, "sdp": "offer"}));
+    assert_eq!((&ack["result"], &ack["room"]["room_id"]), (&json!(0), &json!(room)));
+    assert_eq!(world.view().seats[&guest.client()].held_until, None);
+    assert!(world.closed.is_empty(), "the own link stays");
+}
+
+#[test]
+fn another_client_takes_the_seat_over_and_the_secret_is_used_up() {
+    let mut world = World::default();
+    let guest = world.participant("Gus");
+    let back = world.come_back(&guest, Some("offer"));
+    assert_eq!(world.closed[&guest.link], CloseReason::Replaced);
+    assert_ne!(back.resume, guest.resume);
+    let link = world.open("Gus", Role::Participant);
+    let refused = world.ask(link, Method::JoinRoom, json!({"resume": guest.resume, "sdp": "offer"}));
+    assert_eq!(refused["result"], 1729);
+    assert_eq!(world.ask(link, Method::JoinRoom, json!({"resume": "x"}))["result"], 1729);
+    assert_eq!(world.view().seats.len(), 1);
+    let again = world.come_back(&back, None);
+    assert_eq!(again.id, guest.id);
+}
+
+#[test]
+fn a_seat_that_nobody_comes_back_to_is_freed() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    let room = make_room(&mut world, &moderator);
+    force(&mut world, &moderator, &[&guest], &room);
+    world.lose_media(&guest);
+    world.wait(Duration::from_secs(20));
+    world.close(guest.link);
+    world.forget_frames();
+    world.wait(Duration::from_secs(10));
+    assert_eq!(world.heard(&moderator), ["didUserDisconnectedFromBreakoutRoom", "didUserDisconnected"]);
+    assert!(!world.view().seats.contains_key(&guest.client()));
+    let other = world.participant("Otto");
+    world.lose_media(&other);
+    world.wait(Duration::from_secs(30));
+    assert_eq!(world.closed[&other.link], CloseReason::SeatFreed);
+}
+
+#[test]
+fn plain_invitations_are_kept_for_the_return() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    let room = make_room(&mut world, &moderator);
+    invite(&mut world, &moderator, &[&guest], &room);
+    world.close(guest.link);
+    world.wait(Duration::from_secs(10));
+    let link = world.open("Gus", Role::Participant);
+    let ack = world.ask(link, Method::JoinRoom, json!({"resume": guest.resume}));
+    assert_eq!(ack["room"]["invitations"][0]["room_id"], room.as_str());
+    let guest = world.seated(link, &ack);
+    enter(&mut world, &guest, &room);
+}
+
+#[test]
+fn ice_is_renewed_on_the_same_connection() {
+    let mut world = World::default();
+    let guest = world.participant("Gus");
+    assert_eq!(world.must(&guest, Method::RestartIce, json!({"sdp": "offer"}))["sdp"], "answer");
+    assert_eq!(world.code(&guest, Method::RestartIce, json!({})), 1734);
+    assert_eq!(world.code(&guest, Method::RestartIce, json!({"sdp": BAD_OFFER})), 1734);
+    world.manners.answers = false;
+    let id = world.send(guest.link, Method::RestartIce, json!({"sdp": "offer"}));
+    assert_eq!(world.code(&guest, Method::RestartIce, json!({"sdp": "offer"})), 5107);
+    world.wait(Duration::from_secs(3));
+    assert_eq!(world.ack(guest.link, &id)["result"], 1729);
+    world.lose_media(&guest);
+    assert_eq!(world.code(&guest, Method::RestartIce, json!({"sdp": "offer"})), 1171);
+}
+
+#[test]
+fn a_link_that_is_gone_before_the_answer_takes_no_seat() {
+    let mut world = World::default();
+    world.manners.answers = false;
+    let link = world.open("Lea", Role::Participant);
+    world.send(link, Method::JoinRoom, json!({"sdp": "offer"}));
+    world.close(link);
+    assert!(world.view().seats.is_empty());
+    world.close(LinkId(99));
+    world.wait(Duration::from_secs(60));
+    assert_eq!(world.control.totals().rooms, 0);
+}
