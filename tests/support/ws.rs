@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use anteroom::message::Method;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -77,11 +78,20 @@ impl Client {
         }
     }
 
-    /// The data of a request's ack, which has to be a success under the name `ack`.
-    pub(crate) async fn succeed(&mut self, method: &str, params: Value, ack: &str) -> Value {
+    /// The data of a request's ack, which has to be a success under the contract's name.
+    pub(crate) async fn succeed(&mut self, method: &str, params: Value) -> Value {
+        let ack = method.parse::<Method>().unwrap().ack();
         let mut frame = self.request(method, params).await;
         assert_eq!((&frame["ack"], &frame["data"]["result"]), (&json!(ack), &json!(0)), "{frame}");
         frame["data"].take()
+    }
+
+    /// The code with which a request is refused, under the contract's name.
+    pub(crate) async fn refused(&mut self, method: &str, params: Value) -> u64 {
+        let ack = method.parse::<Method>().unwrap().failure_ack();
+        let frame = self.request(method, params).await;
+        assert_eq!(frame["ack"], ack, "{frame}");
+        frame["data"]["result"].as_u64().unwrap()
     }
 
     /// The data of the next event of a name, past the others.

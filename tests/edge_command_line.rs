@@ -1,0 +1,136 @@
+//! The command line: what is printed, refused, logged, and how a stop ends.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::cast_possible_truncation,
+    reason = "a test may fail loudly"
+)]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Command, Output, Stdio};
+
+const SECRET: &str = "planted-secret-planted-secret-32";
+
+fn anteroom(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_anteroom")).args(arguments).output().unwrap()
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap()
+}
+
+fn file(content: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(content.as_bytes()).unwrap();
+    file
+}
+
+/// Starts a server and answers its address once it is open.
+fn serve(arguments: &[&str]) -> (Child, BufReader<std::process::ChildStdout>, String) {
+    let mut server = Command::new(env!("CARGO_BIN_EXE_anteroom"))
+        .arg("serve")
+        .args(arguments)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(server.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    let address = line.trim().rsplit_once("http://").unwrap().1.trim_end_matches('/').to_owned();
+    (server, out, address)
+}
+
+fn ask(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// Sends SIGTERM and answers the exit status and what was logged.
+fn terminate(mut server: Child) -> (Option<i32>, String) {
+    assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+    let status = server.wait().unwrap();
+    let mut log = String::new();
+    server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    (status.code(), log)
+}
+
+#[test]
+fn a_configuration_is_checked() {
+    let deployed = concat!(env!("CARGO_MANIFEST_DIR"), "/deploy/anteroom.toml");
+    let good = anteroom(&["check-config", deployed]);
+    assert_eq!((good.status.code(), text(&good.stdout)), (Some(0), "ok\n"));
+    let slip = file("[listen]\nprot = 1\n");
+    let bad = anteroom(&["check-config", slip.path().to_str().unwrap()]);
+    assert_eq!(bad.status.code(), Some(1));
+    assert!(text(&bad.stderr).contains("line 2: unknown setting `prot` in [listen]; did you mean `port`?"));
+    assert_eq!(anteroom(&["check-config", "/no/such/file"]).status.code(), Some(1));
+}
+
+#[test]
+fn a_server_without_a_secret_refuses_to_be_open_to_others() {
+    let open = file("[listen]\nhttp = [\"0.0.0.0\"]\n");
+    let refused = anteroom(&["serve", "--config", open.path().to_str().unwrap()]);
+    assert_eq!(refused.status.code(), Some(1));
+    let said = text(&refused.stderr);
+    assert!(said.contains("line 2") && said.contains("`secret` in [tokens]"), "{said}");
+}
+
+#[test]
+fn help_names_every_command() {
+    let help = anteroom(&["--help"]);
+    for command in ["serve", "check-config", "demo"] {
+        assert!(text(&help.stdout).contains(command));
+    }
+    assert!(text(&anteroom(&["--version"]).stdout).starts_with("anteroom "));
+}
+
+#[test]
+fn a_server_tells_where_it_is_logs_no_token_and_stops_when_asked() {
+    let (server, mut out, address) = serve(&["--port", "0", "--log", "trace"]);
+    let answer = ask(&address, "/dev/token?room=planted-room&name=planted-name&role=moderator");
+    let token = answer.rsplit('"').nth(1).unwrap().to_owned();
+    assert!(token.split('.').count() == 3, "{answer}");
+    assert!(ask(&address, &format!("/v1/ws?token={token}")).starts_with("HTTP/1.1 4"));
+    assert!(ask(&address, "/v1/ws?token=a-wrong-token").starts_with("HTTP/1.1 401"));
+    let mut rest = String::new();
+    let (code, log) = terminate(server);
+    out.read_to_string(&mut rest).unwrap();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(rest.contains("No token secret is configured"), "{rest}");
+    assert!(log.contains(&address), "{log}");
+    for planted in [&token[..], "a-wrong-token", "planted"] {
+        assert!(!log.contains(planted), "{planted} in {log}");
+    }
+}
+
+#[test]
+fn secrets_of_the_configuration_stay_out_of_the_logs() {
+    let toml = format!(
+        "[listen]\nport = 0\nmetrics = \"127.0.0.1:0\"\n[tokens]\nsecret = \"{SECRET}\"\n\
+         [admin]\nkey = \"planted-admin-key\"\n[log]\nfilter = \"trace\"\n"
+    );
+    let config = file(&toml);
+    let (server, _out, address) = serve(&["--config", config.path().to_str().unwrap()]);
+    assert!(ask(&address, "/dev/token?room=a&name=b").starts_with("HTTP/1.1 404"));
+    assert!(ask(&address, "/v1/rooms").starts_with("HTTP/1.1 403"));
+    let (code, log) = terminate(server);
+    assert_eq!(code, Some(0));
+    assert!(!log.contains("planted"), "{log}");
+}
+
+#[test]
+fn a_taken_port_is_named() {
+    let (server, _out, address) = serve(&["--port", "0"]);
+    let port = address.rsplit(':').next().unwrap().to_owned();
+    let second = anteroom(&["serve", "--port", &port]);
+    assert_eq!(second.status.code(), Some(1));
+    assert!(text(&second.stderr).contains(&address), "{}", text(&second.stderr));
+    assert_eq!(terminate(server).0, Some(0));
+}
