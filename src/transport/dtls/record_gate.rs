@@ -19,6 +19,11 @@ const MAX_MESSAGE: usize = 16 * 1024;
 /// A client sends two hellos, certificate, keys, signature and Finished: messages 0 to 5. A server
 /// numbers its own up to 6.
 const MAX_MESSAGES: u16 = 16;
+/// The longest encrypted body: a Finished has 64 bytes at the most, an alert fewer. Whoever has the
+/// keys can put thousands of fragments into a long one, and recursion over those ends the process.
+const MAX_SEALED: usize = 128;
+/// The most fragments in such a body: 8 bytes of nonce and 16 of tag go off, 12 are a header.
+const FRAGMENTS_SEALED: usize = (MAX_SEALED - 24) / 12;
 /// Records after the handshake: repeated Finished messages, and one alert to close.
 const MAX_LATER_RECORDS: usize = 64;
 
@@ -67,7 +72,7 @@ impl RecordGate {
                     self.pass_plain(&record, record.body, &mut passed);
                 }
                 // A plaintext alert is nobody's word (RFC 6347 section 4.1.2.7): it does not pass.
-                (1, HANDSHAKE | ALERT) if self.charge(record.whole.len()) => {
+                _ if is_sealed(&record) && self.charge(FRAGMENTS_SEALED, record.whole.len()) => {
                     passed.extend_from_slice(record.whole);
                 }
                 _ => {}
@@ -80,7 +85,7 @@ impl RecordGate {
     fn pass_plain(&mut self, record: &Record<'_>, part: &[u8], passed: &mut Vec<u8>) {
         let Some(type_and_version) = record.whole.first_chunk::<3>() else { return };
         let Ok(len) = u16::try_from(part.len()) else { return };
-        if !self.charge(part.len()) {
+        if !self.charge(1, part.len()) {
             return;
         }
         const EPOCH_AND_HIGH_BITS: [u8; 4] = [0; 4];
@@ -93,9 +98,9 @@ impl RecordGate {
         self.seen.insert(record.number);
     }
 
-    /// Takes a record out of the budget, if there is enough left.
-    fn charge(&mut self, bytes: usize) -> bool {
-        let left = (self.handshake_records.checked_sub(1), self.handshake_bytes.checked_sub(bytes));
+    /// Takes so many fragments out of the budget, if there is enough left.
+    fn charge(&mut self, fragments: usize, bytes: usize) -> bool {
+        let left = (self.handshake_records.checked_sub(fragments), self.handshake_bytes.checked_sub(bytes));
         if let (Some(records_left), Some(bytes_left)) = left {
             (self.handshake_records, self.handshake_bytes) = (records_left, bytes_left);
             return true;
@@ -108,7 +113,7 @@ impl RecordGate {
     pub(super) fn after_handshake(&mut self, datagram: &[u8]) -> Vec<u8> {
         let mut passed = Vec::new();
         for record in records(datagram) {
-            if record.epoch != 1 || !matches!(record.content_type, ALERT | HANDSHAKE) {
+            if !is_sealed(&record) {
                 continue;
             }
             let Some(left) = self.later_records.checked_sub(1) else { break };
@@ -117,6 +122,12 @@ impl RecordGate {
         }
         passed
     }
+}
+
+/// Whether this can be an encrypted Finished or alert.
+fn is_sealed(record: &Record<'_>) -> bool {
+    let (kind, len) = (record.content_type, record.body.len());
+    record.epoch == 1 && matches!(kind, ALERT | HANDSHAKE) && (1..=MAX_SEALED).contains(&len)
 }
 
 /// Whether a handshake can need this fragment. A part of nothing would never let a message end.
