@@ -52,7 +52,8 @@ pub struct Connection {
     ice: IceLite,
     dtls: Box<dyn Dtls + Send>,
     state: State,
-    /// The validated path that the last DTLS record came over: where to send before a nomination.
+    /// The validated path that the last DTLS record came over: where to send before the first
+    /// nomination. After that it is past.
     dtls_path: Option<Path>,
     replies: VecDeque<(Path, Vec<u8>)>,
     event: Option<ConnectionEvent>,
@@ -107,6 +108,9 @@ impl Connection {
         {
             self.replies.push_back((path.canonical(), reply.to_vec()));
         }
+        if matches!(outcome, IceOutcome::Accepted(accepted) if accepted.selected || accepted.restarted) {
+            self.dtls_path = None;
+        }
         outcome
     }
 
@@ -116,7 +120,9 @@ impl Connection {
         if self.is_over() || !self.ice.is_validated(path) {
             return false;
         }
-        self.dtls_path = Some(path.canonical());
+        if self.ice.selected().is_none() {
+            self.dtls_path = Some(path.canonical());
+        }
         self.dtls.handle_datagram(now, datagram);
         self.take_dtls_events();
         true

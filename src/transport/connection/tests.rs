@@ -19,6 +19,10 @@ fn mobile() -> Path {
     Path::new("[2001:db8::7]:6000".parse().unwrap(), None)
 }
 
+fn hotel() -> Path {
+    Path::new("203.0.113.4:8000".parse().unwrap(), None)
+}
+
 /// Somebody who has sent no authenticated check.
 fn stranger() -> Path {
     Path::new("198.51.100.9:7000".parse().unwrap(), None)
@@ -400,6 +404,24 @@ fn an_ice_restart_keeps_dtls_and_srtp() {
     world.assert_media_flows(3);
     world.exchange();
     assert_eq!(world.events.len(), 1, "no second handshake: {:?}", world.events);
+}
+
+/// The handshake was at home; since then the client has moved, and is moving again.
+#[test]
+fn an_ice_restart_does_not_lead_back_to_where_the_handshake_was() {
+    let mut world = World::up(&BROWSER);
+    world.at = mobile();
+    assert!(world.check(true));
+    assert_eq!(world.server.path(), Some(mobile()));
+    let (local, remote) =
+        (IceCredentials::random(&mut world.random), IceCredentials::random(&mut world.random));
+    world.server.restart_ice(local.clone(), remote.clone());
+    (world.client.server, world.client.own) = (local, remote);
+    world.at = hotel();
+    assert!(world.check(false));
+    assert_eq!(world.server.path(), Some(hotel()), "the first path of the new session");
+    assert!(world.check(true));
+    world.assert_media_flows(1);
 }
 
 #[test]

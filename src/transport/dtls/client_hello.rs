@@ -1,5 +1,6 @@
 //! The ClientHello, read before DTLS does: the server wants to choose the SRTP profile.
 
+use super::message::Partial;
 use super::record::{Fragment, HANDSHAKE, fragments, records};
 use crate::message::SrtpProfile;
 
@@ -18,10 +19,7 @@ const MAX_BYTES: usize = 16 * 1024;
 pub(super) struct HelloReader {
     /// What came so far, as it came.
     datagrams: Vec<Vec<u8>>,
-    /// Parts of the message with their offsets.
-    parts: Vec<(usize, Vec<u8>)>,
-    /// Length of the whole message.
-    length: usize,
+    message: Option<Partial>,
 }
 
 /// A whole ClientHello.
@@ -38,7 +36,7 @@ impl HelloReader {
         if !self.take_parts(datagram) {
             return None;
         }
-        let message = self.assemble()?;
+        let message = self.message.as_ref()?.whole()?;
         let Some(profiles) = srtp_profiles(&message) else {
             // Not a ClientHello after all. A good one may still come.
             *self = Self::default();
@@ -75,32 +73,14 @@ impl HelloReader {
     }
 
     fn take_part(&mut self, part: &Fragment<'_>) -> bool {
-        let known =
-            |(offset, body): &(usize, Vec<u8>)| *offset == part.offset && body.len() == part.body.len();
-        if part.length == self.length && self.parts.iter().any(known) {
-            return false;
-        }
         let bytes: usize = self.datagrams.iter().map(Vec::len).sum();
+        let has_room =
+            |known: &Partial| known.parts() < MAX_FRAGMENTS && bytes + part.body.len() <= MAX_BYTES;
         // Another message, or too much of this one: start again, so that junk cannot block for ever.
-        if part.length != self.length
-            || self.parts.len() >= MAX_FRAGMENTS
-            || bytes + part.body.len() > MAX_BYTES
-        {
-            *self = Self { length: part.length, ..Self::default() };
+        if !self.message.as_ref().is_some_and(|known| known.fits(part) && has_room(known)) {
+            *self = Self { message: Some(Partial::of(part)), ..Self::default() };
         }
-        self.parts.push((part.offset, part.body.to_vec()));
-        true
-    }
-
-    /// The message, if its parts cover it.
-    fn assemble(&mut self) -> Option<Vec<u8>> {
-        self.parts.sort();
-        let mut message = Vec::with_capacity(self.length);
-        for (offset, body) in &self.parts {
-            let known = message.len().checked_sub(*offset)?;
-            message.extend_from_slice(body.get(known..).unwrap_or_default());
-        }
-        (message.len() == self.length).then_some(message)
+        self.message.as_mut().is_some_and(|message| message.push(part))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod client_hello;
 mod identity;
+mod message;
 mod peer_check;
 mod record;
 mod record_gate;

@@ -44,8 +44,6 @@ pub(super) struct Fragment<'a> {
     /// Where in the message this fragment belongs.
     pub(super) offset: usize,
     pub(super) body: &'a [u8],
-    /// The fragment with its header.
-    pub(super) whole: &'a [u8],
 }
 
 /// The fragments of an unencrypted handshake record, or `None` if one of them is malformed.
@@ -55,13 +53,12 @@ pub(super) fn fragments(mut body: &[u8]) -> Option<Vec<Fragment<'_>>> {
         let (header, rest) = body.split_first_chunk::<FRAGMENT_HEADER>()?;
         let [message_type, l0, l1, l2, s0, s1, o0, o1, o2, f0, f1, f2] = *header;
         let (length, offset) = (u24([l0, l1, l2]), u24([o0, o1, o2]));
-        let part = rest.get(..u24([f0, f1, f2]))?;
+        let (part, behind) = rest.split_at_checked(u24([f0, f1, f2]))?;
         if offset + part.len() > length {
             return None;
         }
-        let (whole, behind) = body.split_at_checked(FRAGMENT_HEADER + part.len())?;
         let sequence = u16::from_be_bytes([s0, s1]);
-        fragments.push(Fragment { message_type, length, sequence, offset, body: part, whole });
+        fragments.push(Fragment { message_type, length, sequence, offset, body: part });
         body = behind;
     }
     Some(fragments)
@@ -69,4 +66,17 @@ pub(super) fn fragments(mut body: &[u8]) -> Option<Vec<Fragment<'_>>> {
 
 fn u24([a, b, c]: [u8; 3]) -> usize {
     usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)
+}
+
+/// A handshake message of less than 2^16 bytes in one piece, with its header.
+pub(super) fn write_message(message_type: u8, sequence: u16, body: &[u8]) -> Option<Vec<u8>> {
+    let len = u16::try_from(body.len()).ok()?;
+    let mut message = vec![message_type, 0];
+    message.extend(len.to_be_bytes());
+    message.extend(sequence.to_be_bytes());
+    const OFFSET_AND_HIGH_BITS: [u8; 4] = [0; 4];
+    message.extend(OFFSET_AND_HIGH_BITS);
+    message.extend(len.to_be_bytes());
+    message.extend(body);
+    Some(message)
 }

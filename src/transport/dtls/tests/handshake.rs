@@ -89,7 +89,7 @@ fn packed(datagram: &[u8]) -> Vec<Vec<u8>> {
     let messages: Vec<u8> = all.iter().filter(is_plain).flat_map(|one| one.body).copied().collect();
     let pieces = fragmented(datagram, fragments(&messages).unwrap()[0].length.div_ceil(2));
     let (first, second) = (pieces[0].clone(), &pieces[1]);
-    let certificate_len = fragments(&messages).unwrap()[0].whole.len();
+    let certificate_len = 12 + fragments(&messages).unwrap()[0].length;
     let body = [&second[13..], &messages[certificate_len..]].concat();
     let len = u16::try_from(body.len()).unwrap().to_be_bytes();
     let mut rest = [&second[..11], &len, &body].concat();
@@ -115,6 +115,37 @@ fn messages_packed_into_records_at_odd_places_are_read() {
     pair.assert_up(SrtpProfile::AeadAes128Gcm);
 }
 
+/// RFC 6347 section 4.2.3: whoever repeats a flight may cut it elsewhere, so parts overlap.
+#[test]
+fn a_message_that_is_cut_elsewhere_when_repeated_is_read() {
+    let mut pair = Pair::new(&BROWSER);
+    let mut certificates = 0;
+    let began = pair.now;
+    pair.run_over(|_, datagram| {
+        let mut sent = Vec::new();
+        for record in records(&datagram) {
+            let is_certificate = record.epoch == 0 && record.content_type == 22 && record.body[0] == 11;
+            if !is_certificate {
+                sent.push(record.whole.to_vec());
+                continue;
+            }
+            certificates += 1;
+            // Of each end's first certificate the rest is lost; the second is cut further back.
+            let first = certificates <= 2;
+            let mut pieces = fragmented(record.whole, if first { 100 } else { 150 });
+            pieces.truncate(if first { 1 } else { pieces.len() });
+            for piece in &mut pieces {
+                piece[10] += if first { 0 } else { 100 };
+            }
+            sent.extend(pieces);
+        }
+        sent
+    });
+    assert!(certificates >= 4, "nothing was repeated");
+    pair.assert_up(SrtpProfile::AeadAes128Gcm);
+    assert!(pair.now.since(began) < Duration::from_secs(2), "{:?}", pair.now.since(began));
+}
+
 #[test]
 fn any_one_lost_datagram_delays_and_does_not_prevent() {
     let mut whole = Pair::new(&BROWSER);
@@ -129,6 +160,24 @@ fn any_one_lost_datagram_delays_and_does_not_prevent() {
         });
         pair.assert_up(SrtpProfile::AeadAes128Gcm);
         assert!(pair.now.since(began) < Duration::from_secs(2), "{lost}: {:?}", pair.now.since(began));
+    }
+}
+
+#[test]
+fn any_two_lost_datagrams_delay_and_do_not_prevent() {
+    let (client, server) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+    let (of_client, of_server) = ([client.fingerprint().clone()], [server.fingerprint().clone()]);
+    for (first, second) in (0..12).flat_map(|one| (one + 1..14).map(move |other| (one, other))) {
+        let mut pair = Pair::of(&client, &server, &of_client, &of_server, &BROWSER);
+        let mut count = 0;
+        let began = pair.now;
+        pair.run_over(|_, datagram| {
+            count += 1;
+            if count == first + 1 || count == second + 1 { vec![] } else { vec![datagram] }
+        });
+        pair.assert_up(SrtpProfile::AeadAes128Gcm);
+        let took = pair.now.since(began);
+        assert!(took < Duration::from_secs(3), "{first} and {second}: {took:?}");
     }
 }
 

@@ -46,6 +46,19 @@ fn nothing_unauthenticated_touches_an_established_session() {
 }
 
 #[test]
+fn forged_records_do_not_make_a_session_deaf_to_a_goodbye() {
+    let mut pair = Pair::new(&BROWSER);
+    pair.run();
+    for number in 0..200 {
+        pair.server.handle_datagram(pair.now, &record(21, 1, number, &[0; 26]));
+        pair.server.handle_datagram(pair.now, &record(22, 1, number, &[0; 48]));
+    }
+    pair.client.close(pair.now);
+    pair.deliver(&mut |_, datagram| vec![datagram]);
+    assert_eq!(pair.server_end.as_deref(), Some("Closed"));
+}
+
+#[test]
 fn a_plaintext_alert_does_not_stop_a_handshake() {
     let mut pair = Pair::new(&BROWSER);
     pair.run_over(|_, datagram| vec![record(21, 0, 200, &[2, 40]), datagram]);
@@ -67,24 +80,29 @@ fn junk_before_the_hello_does_not_keep_it_out() {
 
 #[test]
 fn a_handshake_has_a_budget() {
+    let numbered = |mut record: Vec<u8>, number: u16| {
+        record[9..11].copy_from_slice(&number.to_be_bytes());
+        record
+    };
     let mut gate = RecordGate::new();
-    let early = record(22, 1, 7, &[0; 1000]);
-    let passed: usize = (0..10_000).map(|_| gate.during_handshake(&early).len()).sum();
-    assert!((60_000..=65_536).contains(&passed), "{passed} bytes");
+    let long = record(22, 0, 0, &fragment(11, 1_000, 2, 0, &[0; 1_000]));
+    let passed: usize = (0..10_000).map(|n| gate.during_handshake(&numbered(long.clone(), n)).len()).sum();
+    assert!((60_000..=68_000).contains(&passed), "{passed} bytes");
 
-    // Fragments are joined by recursion, one level each.
     let mut gate = RecordGate::new();
     let mut passed = 0;
     for number in 0..10_000_u16 {
-        let mut part = record(22, 0, 0, &fragment(11, 16_000, 2, number, &[0]));
-        part[9..11].copy_from_slice(&number.to_be_bytes());
-        passed += usize::from(!gate.during_handshake(&part).is_empty());
-        assert!(gate.during_handshake(&part).is_empty(), "a repeated record");
+        let message = numbered(record(22, 0, 0, &fragment(14, 0, 5, 0, &[])), number);
+        passed += usize::from(!gate.during_handshake(&message).is_empty());
+        assert!(gate.during_handshake(&message).is_empty(), "a repeated record");
     }
     assert_eq!(passed, 256);
 
+    let sealed = record(22, 1, 7, &[0; 40]);
     let mut gate = RecordGate::new();
-    let passed = (0..10_000).filter(|_| !gate.after_handshake(&early).is_empty()).count();
+    let passed = (0..10_000).filter(|_| !gate.during_handshake(&sealed).is_empty()).count();
+    assert_eq!(passed, 32, "each may hold 8 fragments");
+    let passed = (0..10_000).filter(|_| !gate.after_handshake(&sealed).is_empty()).count();
     assert_eq!(passed, 64);
 }
 
@@ -92,15 +110,47 @@ fn a_handshake_has_a_budget() {
 fn what_no_handshake_needs_does_not_pass() {
     let passes = |datagram: &[u8]| !RecordGate::new().during_handshake(datagram).is_empty();
     assert!(passes(&record(22, 0, 1, &fragment(14, 0, 5, 0, &[]))), "an empty message");
-    assert!(passes(&record(22, 0, 1, &fragment(11, 20, 1, 0, &[0; 10]))), "a part");
+    assert!(passes(&record(22, 0, 1, &fragment(11, 20, 1, 0, &[0; 20]))), "a message");
     assert!(passes(&record(20, 0, 1, &[1])), "change of keys");
     assert!(!passes(&record(20, 0, 1, &[2])));
+    assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 1, 0, &[0; 10]))), "a part alone");
     assert!(!passes(&record(22, 2, 1, &[0; 40])), "an epoch that never comes");
     assert!(!passes(&record(23, 1, 1, &[0; 40])), "application data");
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 1, 15, &[0; 10]))), "beyond its end");
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 1, 5, &[]))), "a part of nothing");
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20_000, 1, 0, &[0; 10]))), "too long");
-    assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 16, 0, &[0; 10]))), "too many messages");
+    assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 16, 0, &[0; 20]))), "too many messages");
+}
+
+/// A peer with the keys could fill an encrypted record with thousands of tiny fragments, which the
+/// crate joins by recursion: a stack overflow ends the process.
+#[test]
+fn an_encrypted_record_longer_than_a_finished_does_not_pass() {
+    for kind in [21, 22] {
+        let long = record(kind, 1, 1, &[0; 129]);
+        assert!(RecordGate::new().during_handshake(&long).is_empty());
+        assert!(RecordGate::new().after_handshake(&long).is_empty());
+        assert!(!RecordGate::new().after_handshake(&record(kind, 1, 1, &[0; 64])).is_empty());
+    }
+}
+
+#[test]
+fn an_empty_encrypted_record_does_not_stop_a_handshake() {
+    let mut pair = Pair::new(&BROWSER);
+    pair.run_over(|_, datagram| vec![record(22, 1, 200, &[]), record(21, 1, 200, &[]), datagram]);
+    pair.assert_up(SrtpProfile::AeadAes128Gcm);
+}
+
+/// The crate's window against replays would move up to the forged number and leave all others behind.
+#[test]
+fn a_forged_record_number_does_not_stop_a_handshake() {
+    let mut pair = Pair::new(&BROWSER);
+    pair.run_over(|_, datagram| {
+        let mut forged = record(22, 0, 9, &fragment(14, 0, 15, 0, &[]));
+        forged[5] = 0x7f;
+        vec![forged, datagram]
+    });
+    pair.assert_up(SrtpProfile::AeadAes128Gcm);
 }
 
 /// Whatever is done to the datagrams of a handshake: no panic, and keys only where both ends agree.
