@@ -42,7 +42,10 @@ impl Session {
             (Some(Movement::Join(join)), None) if is_here(join.stay.room) => {
                 Ok(self.give_up_join(cx, client, reply, join.stay.room))
             }
-            (Some(Movement::Return(_) | Movement::TakeBack { .. }), _) => {
+            (Some(Movement::Return(_)), Some(room)) if is_here(room) => {
+                Err(Refusal::RequestInProgress.into())
+            }
+            (Some(Movement::TakeBack { room, .. }), _) if is_here(*room) => {
                 Err(Refusal::RequestInProgress.into())
             }
             _ => Err(Refusal::NotInBreakout.into()),
