@@ -266,7 +266,7 @@ async fn a_connection_too_many_is_closed_and_a_websocket_counts() {
     let _ = third.write_all(b"GET /livez HTTP/1.1\r\nHost: x\r\n\r\n").await;
     let _ = timeout(http::PATIENCE, third.read_to_end(&mut answer)).await.expect("the server hangs up");
     assert!(answer.is_empty());
-    assert_eq!(mia.request("replay", json!({})).await["id"], "1");
+    assert_ne!(mia.request("replay", json!({})).await["data"]["result"], Value::Null);
     drop(ben);
     // The place is free once the server has seen Ben go.
     while !is_served(address).await {}

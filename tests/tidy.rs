@@ -28,7 +28,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("api", &["base", "message", "telemetry"]),
     ("node", &["base", "wire", "message", "control", "transport", "media", "telemetry", "config", "api"]),
     ("load", &["base", "wire", "message", "client", "telemetry", "config"]),
-    ("main", &["node", "load", "config"]),
+    ("main", &["node", "load", "config", "telemetry"]),
 ];
 
 /// A file is one noun; a longer one hides a second.
@@ -188,7 +188,9 @@ fn files_are_short() {
 fn the_lints_of_purity_are_lifted_in_edge_folders_only() {
     let purity = ["clippy::disallowed_methods", "clippy::disallowed_types"];
     for (folder, path, text) in source_files() {
-        if EDGE.contains(&folder.as_str()) {
+        // A test anchors its virtual time somewhere.
+        let is_test = path.components().any(|part| part.as_os_str() == "tests");
+        if is_test || EDGE.contains(&folder.as_str()) {
             continue;
         }
         for (number, line) in text.lines().enumerate() {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use anteroom::message::Method;
 use futures_util::{SinkExt, StreamExt};
@@ -15,7 +16,6 @@ use super::http::{PATIENCE, development_token};
 
 pub(crate) struct Client {
     pub(crate) socket: WebSocketStream<MaybeTlsStream<TcpStream>>,
-    next_id: u64,
     events: VecDeque<Value>,
 }
 
@@ -28,7 +28,7 @@ impl Client {
 
     pub(crate) async fn connect(address: SocketAddr, token: &str) -> Result<Self, Box<Error>> {
         let (socket, _) = connect_async(format!("ws://{address}/v1/ws?token={token}")).await?;
-        Ok(Self { socket, next_id: 0, events: VecDeque::new() })
+        Ok(Self { socket, events: VecDeque::new() })
     }
 
     pub(crate) async fn send_text(&mut self, text: &str) {
@@ -66,8 +66,9 @@ impl Client {
 
     /// Sends a request and answers its whole ack; events meanwhile are kept.
     pub(crate) async fn request(&mut self, method: &str, params: Value) -> Value {
-        self.next_id += 1;
-        let id = self.next_id.to_string();
+        // One number for all clients: whoever comes back to a seat must not ask under an old id.
+        static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+        let id = NEXT_ID.fetch_add(1, Ordering::Relaxed).to_string();
         self.send_text(&json!({"id": id, "method": method, "params": params}).to_string()).await;
         loop {
             let frame = self.next_frame().await;
