@@ -160,6 +160,9 @@ fn run_demo(arguments: &DemoArguments) -> Result<bool, String> {
         let address = running.http_addresses().first().map(ToString::to_string).unwrap_or_default();
         let report = load::run(&options, &address).await.map_err(|error| error.to_string())?;
         if arguments.json {
+            for problem in &report.problems {
+                let _ = writeln!(io::stderr(), "problem: {problem}");
+            }
             say(&serde_json::to_string(&report).map_err(|error| error.to_string())?)?;
         } else {
             say(&report.text())?;

@@ -86,7 +86,7 @@ impl Meeting {
             tell(self, "some come back by themselves");
             let returned = self.come_back().await?;
             tell(self, "they are invited again: one rejects, the others join");
-            self.invite(&rooms, &returned).await?;
+            self.invite(&returned).await?;
             tell(self, "the moderator visits a room");
             self.visit(&rooms).await?;
             tokio::time::sleep(DWELL).await;
@@ -94,7 +94,7 @@ impl Meeting {
             self.bring_back().await?;
             tokio::time::sleep(DWELL).await;
             if clock.now() >= until {
-                return Ok(());
+                return self.fall_silent().await;
             }
         }
     }
@@ -161,14 +161,12 @@ impl Meeting {
         Ok(assignments.keys().cloned().collect())
     }
 
-    /// Every third person leaves its breakout room; answers who.
-    async fn come_back(&mut self) -> Result<Vec<usize>, DemoError> {
-        let in_breakout = |person: &Person| person.state().room_id != PARENT;
-        let leaving: Vec<usize> = (1..self.people.len())
-            .step_by(3)
-            .filter(|n| self.people.get(*n).is_some_and(in_breakout))
-            .collect();
-        let leave = leaving.iter().filter_map(|n| self.people.get(*n)).map(|person| async {
+    /// Every third person leaves its breakout room; answers who left which.
+    async fn come_back(&mut self) -> Result<Vec<(usize, String)>, DemoError> {
+        let room_of = |number: usize| Some((number, self.people.get(number)?.state().room_id));
+        let thirds = (1..self.people.len()).step_by(3).filter_map(room_of);
+        let leaving: Vec<(usize, String)> = thirds.filter(|(_, room)| room != PARENT).collect();
+        let leave = leaving.iter().filter_map(|(n, _)| self.people.get(*n)).map(|person| async {
             let answered = Self::ask(person, "disconnect", json!({})).await?;
             Self::wait_in(person, PARENT).await?;
             Ok::<_, DemoError>(answered.took)
@@ -180,11 +178,10 @@ impl Meeting {
         Ok(leaving)
     }
 
-    /// Invites those who came back; the first rejects and is forced afterwards, the others join.
-    async fn invite(&mut self, rooms: &[String], returned: &[usize]) -> Result<(), DemoError> {
-        let mut joins = Vec::new();
-        for (at, number) in returned.iter().enumerate() {
-            let Some(room) = rooms.get(at % rooms.len().max(1)) else { break };
+    /// Invites those who came back to where they were; the first rejects and is forced afterwards,
+    /// the others join.
+    async fn invite(&mut self, returned: &[(usize, String)]) -> Result<(), DemoError> {
+        for (at, (number, room)) in returned.iter().enumerate() {
             let person = self.person(*number)?;
             let id = person.client_id().map_err(|error| failed(&person.name, error))?;
             let params = json!({"clients": [id], "room_id": room, "expires_in": 30});
@@ -197,18 +194,14 @@ impl Meeting {
                 let answered = Self::ask(self.moderator()?, "inviteToBreakOutRoom", params).await?;
                 Self::wait_in(person, room).await?;
                 self.count(1, answered.took);
-            } else {
-                joins.push((*number, room.clone()));
             }
         }
-        let join = joins.iter().filter_map(|(n, room)| Some((self.people.get(*n)?, room))).map(
-            |(person, room)| async {
-                let answered =
-                    Self::ask(person, "joinBreakOutRoom", join_params(room, "participant")).await?;
-                Self::wait_in(person, room).await?;
-                Ok::<_, DemoError>(answered.took)
-            },
-        );
+        let joining = returned.iter().skip(1).filter_map(|(n, room)| Some((self.people.get(*n)?, room)));
+        let join = joining.map(|(person, room)| async {
+            let answered = Self::ask(person, "joinBreakOutRoom", join_params(room, "participant")).await?;
+            Self::wait_in(person, room).await?;
+            Ok::<_, DemoError>(answered.took)
+        });
         for took in join_all(join).await {
             self.count(1, took?);
         }
@@ -240,6 +233,19 @@ impl Meeting {
             Self::wait_in(person, PARENT).await?;
         }
         self.count(away, took.unwrap_or(destroyed));
+        Ok(())
+    }
+
+    /// Everybody stops talking, and has read what the server said until then: afterwards nothing is
+    /// left that could be judged by an older `slots` than it was sent under.
+    async fn fall_silent(&self) -> Result<(), DemoError> {
+        for person in &self.people {
+            person.publish(Kind::Audio, false).await;
+        }
+        tokio::time::sleep(DWELL).await;
+        for person in &self.people {
+            Self::ask(person, "listBreakoutRooms", json!({})).await?;
+        }
         Ok(())
     }
 
