@@ -47,7 +47,7 @@ const SENTENCES = {
   didRoomModeChanged: ({ mode }) => mode === "lecture" ? "Lecture mode: only moderators speak and present." : "Group mode: everybody may speak.",
   parentStateChanged: (state, store) => parentSentence(state, store),
   didUserStateChanged: ({ clientId, name, state }, store) => clientId === store.me ? null
-    : `${name} set the own place in the main room to ${flagWords(state)}.`,
+    : `${name} ${flagWords(state)} their place in the main room.`,
   // Moderators are told which room.
   didUserPaused: (data, store) => another(store, data) && !store.isModerator ? `${data.name} went to a breakout room.` : null,
   didUserResumed: (data, store) => another(store, data) && !store.isModerator ? `${data.name} is back in the main room.` : null,
@@ -97,7 +97,7 @@ function parentSentence(state, store) {
 function flagWords(state) {
   if (state.paused) return "paused";
   if (state.audio_muted || state.video_muted) return "muted";
-  return "on";
+  return "resumed";
 }
 
 /** @param {any} data @param {string} text */

@@ -25,7 +25,6 @@ export function stageView(root, page) {
   return () => {
     const shown = presented(store);
     board.show(store.local.has("canvas"));
-    if (store.local.has("canvas") && board.element.parentElement !== large) large.prepend(board.element);
     keyed(large, store.local.has("canvas") ? [boardPicture(store), ...shown] : shown,
       (picture) => picture.key,
       (picture) => picture.key === "board" ? board.element : frame(picture),
