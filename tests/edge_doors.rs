@@ -237,15 +237,18 @@ async fn an_operator_makes_lists_and_ends_rooms() {
 }
 
 #[tokio::test]
-async fn slow_and_long_heads_are_cut_off() {
+async fn slow_and_long_requests_are_cut_off() {
     let (server, address) = start(&free_ports()).await;
     let mut slow = TcpStream::connect(address).await.unwrap();
+    // Without the key, nobody waits for a body.
+    let mut body = TcpStream::connect(address).await.unwrap();
+    body.write_all(b"POST /v1/rooms HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n").await.unwrap();
     slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
     let mut long = TcpStream::connect(address).await.unwrap();
     let head = format!("GET / HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(40_000));
     // The server may close while this is being sent.
     let _ = long.write_all(head.as_bytes()).await;
-    for mut stream in [long, slow] {
+    for mut stream in [long, slow, body] {
         let mut answer = Vec::new();
         // An end or a reset is all the same.
         let _ = timeout(http::PATIENCE, stream.read_to_end(&mut answer)).await.expect("the server hangs up");

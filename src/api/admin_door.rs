@@ -1,27 +1,37 @@
 //! `/v1/rooms`: the operator's requests.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 use subtle::ConstantTimeEq;
+use tokio::time::timeout;
 
 use super::refuse::HttpRefusal;
 use super::router::Doors;
 use super::token::{MAX_ROOM_BYTES, check_text};
 use crate::message::{AdminReply, AdminRequest, RoomSettings};
 
+/// Bytes of the body of a request: room settings are a few hundred.
+const MAX_BODY_BYTES: usize = 16_384;
+
+/// How long a body may take.
+const BODY_WITHIN: Duration = Duration::from_secs(5);
+
 /// `POST /v1/rooms`: makes a room that stays until it is deleted. What the body leaves out is as
 /// configured.
 pub(super) async fn create_room(
     State(doors): State<Doors>,
     headers: HeaderMap,
-    body: Bytes,
+    body: Body,
 ) -> Result<Response, HttpRefusal> {
     check_key(&doors, &headers)?;
+    let body = read_body(body).await?;
     let (name, settings) = read_room(&body, &doors.settings.room_defaults)?;
     let reply = ask(&doors, AdminRequest::CreateRoom { name, settings: Some(settings) }).await?;
     match reply {
@@ -84,6 +94,21 @@ fn check_key(doors: &Doors, headers: &HeaderMap) -> Result<(), HttpRefusal> {
         "the admin key is needed: Authorization: Bearer KEY"
     };
     Err(HttpRefusal::new(StatusCode::FORBIDDEN, "forbidden", msg))
+}
+
+/// Reads a body only of those who have the key, and not for ever.
+async fn read_body(body: Body) -> Result<Bytes, HttpRefusal> {
+    match timeout(BODY_WITHIN, to_bytes(body, MAX_BODY_BYTES)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(_)) => Err(HttpRefusal::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too_large",
+            format!("the body broke off or has more than {MAX_BODY_BYTES} bytes"),
+        )),
+        Err(_) => {
+            Err(HttpRefusal::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time"))
+        }
+    }
 }
 
 /// `{name, ...settings}`, laid over the configured defaults.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::extract::{Query, Request, State};
 use axum::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
 use axum::http::header::{X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
@@ -21,9 +21,6 @@ use super::{admin_door, embedded_page, origin, socket};
 use crate::base::Secret;
 use crate::message::{AdminReply, AdminRequest, Role, RoomSettings};
 use crate::telemetry::{Clock, Totals, wall_clock_seconds};
-
-/// Bytes of the body of a request: room settings are a few hundred.
-const MAX_BODY_BYTES: usize = 16_384;
 
 /// A scrape must not wait for a control plane that hangs: it tells what is known.
 const TOTALS_WITHIN: Duration = Duration::from_secs(1);
@@ -63,7 +60,6 @@ pub fn public_router(doorway: Doorway, settings: DoorSettings) -> Router {
     }
     with_health(router)
         .fallback(not_found)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
         .layer(from_fn(secure))
         .with_state(Doors { doorway, settings: Arc::new(settings) })
 }

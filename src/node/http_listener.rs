@@ -12,6 +12,7 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use prometheus::IntCounter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -36,13 +37,19 @@ pub(super) struct HttpListener {
     listener: TcpListener,
     router: Router,
     seats: Arc<Semaphore>,
+    refused: IntCounter,
 }
 
 impl HttpListener {
     /// Takes over a bound, non-blocking listener; `seats` bounds connections, perhaps of several
-    /// listeners together.
-    pub(super) fn new(listener: StdListener, router: Router, seats: Arc<Semaphore>) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::from_std(listener)?, router, seats })
+    /// listeners together; `refused` counts those too many.
+    pub(super) fn new(
+        listener: StdListener,
+        router: Router,
+        seats: Arc<Semaphore>,
+        refused: IntCounter,
+    ) -> io::Result<Self> {
+        Ok(Self { listener: TcpListener::from_std(listener)?, router, seats, refused })
     }
 
     /// Its address.
@@ -69,7 +76,7 @@ impl HttpListener {
 
     fn serve(&self, connections: &mut JoinSet<()>, stream: TcpStream) {
         let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else {
-            tracing::debug!("a connection too many was closed");
+            self.refused.inc();
             return;
         };
         // Acks are small and wanted at once; a socket without the option still works.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
+use prometheus::IntCounter;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -52,9 +53,11 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
     let mut listeners = JoinSet::new();
     let seats = usize::try_from(config.http.max_connections).unwrap_or(usize::MAX);
     let public = public_router(engine.doorway().clone(), doors);
-    let http_addresses = listen(&mut listeners, http, &public, seats, "http")?;
+    let refused = &engine.doorway().metrics().connections_refused;
+    let http_addresses = listen(&mut listeners, http, &public, (seats, refused), "http")?;
     let router = metrics_router(engine.doorway().clone());
-    let addresses = listen(&mut listeners, metrics_listener, &router, METRICS_CONNECTIONS, "metrics")?;
+    let addresses =
+        listen(&mut listeners, metrics_listener, &router, (METRICS_CONNECTIONS, refused), "metrics")?;
     let metrics_address = addresses.first().copied().unwrap_or(metrics);
     Ok(Running { engine, http_addresses, metrics_address, is_development, listeners })
 }
@@ -63,14 +66,14 @@ fn listen(
     listeners: &mut JoinSet<()>,
     sockets: Vec<std::net::TcpListener>,
     router: &Router,
-    seats: usize,
+    (seats, refused): (usize, &IntCounter),
     what: &'static str,
 ) -> Result<Vec<SocketAddr>, NodeError> {
     let seats = Arc::new(Semaphore::new(seats.min(Semaphore::MAX_PERMITS)));
     let mut addresses = Vec::new();
     for socket in sockets {
-        let listener =
-            HttpListener::new(socket, router.clone(), Arc::clone(&seats)).map_err(NodeError::Thread)?;
+        let listener = HttpListener::new(socket, router.clone(), Arc::clone(&seats), refused.clone())
+            .map_err(NodeError::Thread)?;
         let address = listener.address().map_err(NodeError::Thread)?;
         tracing::info!(%address, "{what} listens");
         listeners.spawn(listener.run());

@@ -32,8 +32,6 @@ reasons!(
         Token = "token",
         /// The page that asked is not allowed to.
         Origin = "origin",
-        /// The server has as many as it takes.
-        Full = "full",
         /// The server is stopping.
         Stopping = "stopping",
     }
@@ -85,6 +83,8 @@ pub struct Metrics {
     pub links: IntGauge,
     /// WebSockets and embedders' links that were ever opened.
     pub links_opened: IntCounter,
+    /// Connections closed because there were as many as the server takes.
+    pub connections_refused: IntCounter,
     /// Links closed because the client read too slowly.
     pub links_too_slow: IntCounter,
     links_refused: IntCounterVec,
@@ -134,6 +134,7 @@ impl Metrics {
             participants: gauge(r, "anteroom_participants", "Participants, connected or held.")?,
             links: gauge(r, "anteroom_links", "Open signalling links (WebSockets and embedders').")?,
             links_opened: counter(r, "anteroom_links_opened_total", "Signalling links opened.")?,
+            connections_refused: counter(r, "anteroom_connections_refused_total", "Connections too many.")?,
             links_too_slow: counter(r, "anteroom_links_too_slow_total", "Links closed for not reading.")?,
             links_refused: counters(r, "anteroom_links_refused_total", "WebSockets refused.", "reason")?,
             requests: counter(r, "anteroom_requests_total", "Requests handed to control.")?,
