@@ -59,13 +59,11 @@ impl Worker {
             ssrc: slot.ssrc,
         });
         let answer = Answer { sdp, slots: slots.collect() };
-        let ufrag = local.ufrag.clone();
         let connection = Connection::new(now, &negotiated, local, &self.identity, self.anchor);
         let leg = Leg::Secure(Box::new(connection));
         let mut session = self.new_session(leg, placement.epoch, negotiated, cname);
         session.session_id = description.session_id;
         let key = self.attach(now, placement, session);
-        self.add_ufrag(key, ufrag);
         self.after_connection_work(now, key);
         Ok(answer)
     }
@@ -95,13 +93,6 @@ impl Worker {
             if !self.demux.has_ufrag(&local.ufrag) {
                 return local;
             }
-        }
-    }
-
-    fn add_ufrag(&mut self, key: Key<Participant>, ufrag: String) {
-        if let Some(session) = self.participants.get_mut(key).and_then(|one| one.session.as_mut()) {
-            self.demux.add_ufrag(&ufrag, key);
-            session.ufrags.push(ufrag);
         }
     }
 

@@ -160,11 +160,9 @@ fn listen(stream: &mut Stream, incoming: &Incoming<'_>, now: Time) -> bool {
         };
         stream.loudness.hear(level, now);
     }
-    let codec = Some(incoming.info.codec);
-    let is_first = !stream.seen;
     stream.seen = true;
-    let other_codec = stream.codec.replace(incoming.info.codec) != codec;
-    is_first || other_codec
+    let before = stream.codec.replace(incoming.info.codec);
+    stream.kind.is_video() && before != stream.codec
 }
 
 impl Intake {

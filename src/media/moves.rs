@@ -34,14 +34,12 @@ impl Worker {
             worker.participants.get(*key).is_some_and(|participant| participant.epoch < placement.epoch)
         };
         let fresh: Vec<_> = known.iter().filter(|entry| is_new(self, entry)).copied().collect();
-        let mut groups: Vec<GroupId> = Vec::new();
-        for (key, _) in &fresh {
-            groups.extend(self.revoke(*key));
+        let left: Vec<Option<GroupId>> = fresh.iter().map(|(key, _)| self.revoke(*key)).collect();
+        for ((key, placement), left) in fresh.iter().zip(&left) {
+            self.grant(now, *key, placement, *left != Some(placement.group));
         }
-        for (key, placement) in &fresh {
-            self.grant(now, *key, placement, true);
-            groups.push(placement.group);
-        }
+        let entered = fresh.iter().map(|(_, placement)| placement.group);
+        let mut groups: Vec<GroupId> = left.iter().copied().flatten().chain(entered).collect();
         groups.sort_unstable();
         groups.dedup();
         for group in groups {

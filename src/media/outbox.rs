@@ -38,15 +38,13 @@ impl Outbox {
     /// Puts a copy at the end. When it is full the oldest video gives way, and sound last.
     pub(super) fn push(&mut self, waiting: Waiting, drops: &mut Drops) {
         if self.0.len() >= MAX_WAITING {
-            let victim = match self.0.iter().position(|waiting| waiting.video) {
-                Some(at) => self.0.remove(at),
-                None if waiting.video => Some(waiting),
-                None => self.0.pop_front(),
-            };
-            count(drops, victim.as_ref(), DropReason::QueueFull);
-            if victim.is_some_and(|victim| victim.index == waiting.index && victim.slot == waiting.slot) {
+            let oldest_video = self.0.iter().position(|waiting| waiting.video);
+            if oldest_video.is_none() && waiting.video {
+                count(drops, Some(&waiting), DropReason::QueueFull);
                 return;
             }
+            let victim = self.0.remove(oldest_video.unwrap_or(0));
+            count(drops, victim.as_ref(), DropReason::QueueFull);
         }
         self.0.push_back(waiting);
     }

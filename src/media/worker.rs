@@ -46,7 +46,7 @@ pub struct Transmit {
     pub segment_size: Option<usize>,
 }
 
-/// One media worker.
+/// One media worker. How many participants and groups it has is control's to bound.
 ///
 /// ```text
 /// handle_command, handle_datagram .. end_batch -> poll_transmit until None, poll_report until None
@@ -64,6 +64,7 @@ pub struct Worker {
     pub(super) demux: Demux,
     /// SSRCs that we send under, so that none is given twice.
     pub(super) own_ssrcs: BTreeSet<Ssrc>,
+    /// At most a few for each command and tick; the edge fetches them after each turn.
     pub(super) reports: VecDeque<MediaReport>,
     pub(super) statistics: WorkerStatistics,
     /// Listeners with copies, in the order of their first one.
