@@ -172,3 +172,34 @@ fn a_codec_that_changes_in_the_middle_is_followed() {
     world.show(1, Kind::Share, true);
     assert_eq!(world.flush().len(), 2, "back in the first codec both see it");
 }
+
+#[test]
+fn what_is_encrypted_end_to_end_passes_by_its_dependency_descriptor() {
+    let mut world = World::new();
+    world.group(1, 6, KindSet::NONE);
+    let av1 = CodecLine { codec: Codec::Av1 { profile: 0 }, payload_type: 96, rtx_payload_type: None };
+    let able = Client { sends: vec![av1], receives: vec![av1], ..Client::default() };
+    world.join_as(1, 1, KindSet::of(&[Kind::Share]), able.clone());
+    world.join_as(2, 1, KindSet::NONE, able);
+    let mut send = |descriptor: &[u8]| {
+        let plain = world.packet(1, Kind::Share, 0, &[0xff; 20]);
+        let view = crate::wire::rtp::RtpView::parse(&plain).unwrap();
+        let mut packet = vec![0; 64];
+        let len = view.header().write(&[(5, descriptor)], &mut packet).unwrap();
+        packet.truncate(len);
+        packet.extend(view.payload());
+        world.hand_in(1, packet);
+        (world.flush(), view.payload().to_vec())
+    };
+    assert!(send(&[0xc0, 0, 8]).0.is_empty(), "no structure, no keyframe");
+    let (first, secret) = send(&[0xc0, 0, 9, 0x80, 1, 2]);
+    assert_eq!(first[0].view().payload(), secret);
+    let (second, secret) = send(&[0xc1, 0, 10]);
+    assert_eq!(second[0].view().payload(), secret);
+    let frame = |heard: &Heard| {
+        let data = heard.view().extension(5).unwrap().to_vec();
+        (u16::from_be_bytes([data[1], data[2]]), data[3..].to_vec())
+    };
+    assert_eq!(frame(&first[0]).1, [0x80, 1, 2], "the structure is never touched");
+    assert_eq!(frame(&second[0]).0, frame(&first[0]).0.wrapping_add(1));
+}
