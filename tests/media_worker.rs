@@ -98,6 +98,9 @@ impl Hall {
                         let guest = self.guests.get_mut(&moved.participant.0).unwrap();
                         guest.participant.moved(self.now);
                         self.tell(moved.participant.0, moved.epoch, group, &moved.slots);
+                        let landed =
+                            MediaCommand::Landed { participant: moved.participant, epoch: moved.epoch };
+                        self.worker.handle_command(self.now, landed);
                     }
                 }
                 _ => {}

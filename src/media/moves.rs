@@ -66,7 +66,7 @@ impl Worker {
             self.unbind_all_routes(stream);
             if let Some(stream) = self.streams.get_mut(stream) {
                 let epoch = stream.epoch;
-                stream.place(None, epoch, None);
+                stream.place(None, epoch, stream.in_flight_until);
                 stream.closed = Some(DropReason::NoGroup);
             }
         }
@@ -96,6 +96,8 @@ impl Worker {
         let in_flight_until = from_elsewhere.then(|| now + longest);
         for stream in self.streams_of(key) {
             if let Some(stream) = self.streams.get_mut(stream) {
+                // What an earlier move left on the way is not yet there because of a later one.
+                let in_flight_until = in_flight_until.or(stream.in_flight_until);
                 stream.place(Some(placement.group), placement.epoch, in_flight_until);
             }
         }

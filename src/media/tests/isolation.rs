@@ -204,3 +204,21 @@ fn a_new_connection_replaces_the_old_in_the_same_step() {
     assert_eq!(world.worker.statistics().participants, PEOPLE);
     assert_eq!(world.worker.statistics().streams, PEOPLE * 4);
 }
+
+#[test]
+fn a_second_placement_does_not_end_what_the_first_left_on_the_way() {
+    let mut world = meeting(8);
+    world.group(2, 16, KindSet::NONE);
+    world.move_to(&[(1, 1), (2, 2)], KindSet::ALL);
+    world.pass(50);
+    world.move_to(&[(1, 2)], KindSet::ALL);
+    world.pass(2);
+    world.move_to(&[(1, 2)], KindSet::ALL);
+    world.say(1, LOUD);
+    assert!(world.flush().is_empty());
+    assert_eq!(world.drops(DropReason::InFlight), 1);
+    world.landed(1);
+    world.pass(3);
+    world.say(1, LOUD);
+    assert!(world.flush().iter().any(|heard| heard.listener == 2));
+}
