@@ -29,7 +29,7 @@ type Failure = Box<dyn Error + Send + Sync>;
 const PATIENCE: Duration = Duration::from_secs(10);
 
 #[tokio::main]
-async fn main() -> Result<(), Failure> {
+pub(crate) async fn main() -> Result<(), Failure> {
     let engine = Engine::start(&Config::default())?;
     let mut ada = Guest::join(&engine, "Ada", Role::Moderator).await?;
     let mut ben = Guest::join(&engine, "Ben", Role::Participant).await?;
