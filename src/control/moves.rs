@@ -68,14 +68,13 @@ impl Session {
         }
     }
 
-    /// Tells a participant what its slots carry after its own move.
+    /// Tells a participant what its slots carry after its own move; also one that has none, because
+    /// it says by this in which room it is.
     pub(super) fn tell_moved_slots(&mut self, cx: &mut Context, client: ClientId, moved: &Moved) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
         seat.confirmed = moved.epoch;
         let Some(group) = seat.sent.map(|sent| sent.group) else { return };
-        if !moved.slots.is_empty() {
-            self.tell_slots(cx, client, moved.epoch, group, &moved.slots);
-        }
+        self.tell_slots(cx, client, moved.epoch, group, &moved.slots);
     }
 
     /// A participant's slots changed where it is.

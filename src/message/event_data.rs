@@ -86,8 +86,8 @@ fn of_breakout(event: &Event) -> Value {
         Event::OwnerChanged { room, owner } => {
             json!({"room_id": room, "owner": owner.as_ref().map(Person::to_json)})
         }
-        // The others are in `of`; a new event that is in neither shows nothing, and the test below
-        // finds it.
+        // The others are in `of`. An event that is in neither shows nothing, which the world of
+        // tests/control_operations.rs takes for a mistake.
         _ => Value::Null,
     }
 }

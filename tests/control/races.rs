@@ -234,6 +234,7 @@ fn coming_back_in_the_middle_of_a_move_lands_in_the_room() {
     });
     world.report(MediaReport::Moved { batch, moved: moved.collect(), unknown: vec![] });
     assert_eq!(world.ack(back.link, &join)["result"], 0, "the ack finds the new link");
+    assert_eq!(world.told(&back, "slots").len(), 1, "also who has no slots is told the room");
     assert_eq!(world.view().seats[&guest.client()].breakout(), Some(room_id(&room)));
 }
 

@@ -264,6 +264,7 @@ impl World {
             (self.replica, self.next_event) = (Replica::default(), 1);
         }
         for logged in self.control.events(ROOM, self.next_event) {
+            assert!(logged.event.data().is_object(), "{} shows nothing", logged.event.name());
             self.replica.apply(logged).unwrap();
             self.next_event = logged.seq + 1;
         }
