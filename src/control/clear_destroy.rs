@@ -111,7 +111,7 @@ impl Session {
         let Barrier { reply, by, destroy, rooms, clients, before, .. } = barrier;
         // Those whom the worker did not know were in no batch.
         for client in &clients {
-            self.commit_return(cx, *client, None, false);
+            self.commit_return(cx, *client, None, degraded.contains(client));
         }
         for room in &rooms {
             if destroy {
