@@ -1,0 +1,456 @@
+//! What each input means to the model, connections and timers included.
+
+use std::time::Duration;
+
+use anteroom::base::{BreakoutId, ClientId, LinkId, ParticipantId, Time};
+use anteroom::message::{BreakoutDetails, Event, MediaReport, Method, Refusal, Request, Role};
+use serde_json::Value;
+
+use super::requests::Outcome;
+use super::session::{HELD, Place, Room, Session};
+use super::world::{Arrival, Check, Due, Known, World};
+
+/// How long the same id is the same request.
+const REPEATS: Duration = Duration::from_secs(120);
+/// How long a worker may take for a batch, and for an offer.
+const BATCH: Duration = Duration::from_secs(2);
+const ANSWER: Duration = Duration::from_secs(3);
+/// How long a room stays without seats.
+const EMPTY: Duration = Duration::from_secs(60);
+
+impl World {
+    /// An ack is due over the link that asked, or over the one that took its place.
+    pub fn owe(&mut self, link: LinkId, client: Option<ClientId>, id: &str, code: u16) {
+        let attached = self.attached.iter().find(|(_, speaks_for)| Some(**speaks_for) == client);
+        let open = self.links.contains_key(&link).then_some(link);
+        let link = open.or(attached.map(|(link, _)| *link));
+        if let Some(known) = client.and_then(|client| self.known.get_mut(&(client, id.to_owned()))) {
+            known.code = Some(code);
+        }
+        self.due.push(Due { link, client, id: id.to_owned(), code });
+    }
+
+    fn refuse(&mut self, link: LinkId, client: Option<ClientId>, request: &Request, refusal: Refusal) {
+        let known: Result<Method, ()> = request.method.parse();
+        let refusal = if known.is_ok() { refusal } else { Refusal::BadParameter };
+        self.owe(link, client, &request.id, refusal.code());
+    }
+
+    /// A request came over a link; `role` is that of a new participant.
+    pub fn take(&mut self, link: LinkId, request: Request, role: Option<Role>) -> Check {
+        if let Some(client) = self.attached.get(&link).copied() {
+            self.deferred.push_back((link, client, request));
+            return Ok(());
+        }
+        let arrives = self.arrivals.iter().any(|arrival| arrival.link == link);
+        match request.method.as_str() {
+            "joinRoom" if arrives => self.refuse(link, None, &request, Refusal::RequestInProgress),
+            "joinRoom" => return self.take_seat(link, &request, role),
+            _ => self.refuse(link, None, &request, Refusal::NotConnected),
+        }
+        Ok(())
+    }
+
+    fn take_seat(&mut self, link: LinkId, request: &Request, role: Option<Role>) -> Check {
+        let Some(role) = role else {
+            let secret = request.params["resume"].as_str().unwrap();
+            let client = self.secrets.iter().find(|(_, known)| *known == secret).map(|(client, _)| *client);
+            return match client.filter(|client| self.session.seats.contains_key(client)) {
+                Some(client) => self.come_back(link, client, request),
+                None => {
+                    self.refuse(link, None, request, Refusal::JoinFailed);
+                    Ok(())
+                }
+            };
+        };
+        self.started = true;
+        let fresh = self.arrivals.iter().filter(|arrival| arrival.back.is_none()).count();
+        if (self.session.seats.len() + fresh) as u64 >= u64::from(self.settings.max_participants) {
+            self.refuse(link, None, request, Refusal::RoomFull);
+            return Ok(());
+        }
+        self.arrive(link, &request.id, role, None)
+    }
+
+    /// The worker is asked to answer an offer.
+    fn arrive(&mut self, link: LinkId, id: &str, role: Role, back: Option<(ClientId, bool)>) -> Check {
+        if self.out.connects.is_empty() {
+            return Err(format!("no offer is passed on for {id}"));
+        }
+        let (participant, epoch) = self.out.connects.remove(0);
+        self.arrivals.push(Arrival { id: id.to_owned(), link, at: self.now, role, participant, epoch, back });
+        Ok(())
+    }
+
+    fn come_back(&mut self, link: LinkId, client: ClientId, request: &Request) -> Check {
+        let waits = self.arrivals.iter().any(|arrival| arrival.back.is_some_and(|(c, _)| c == client));
+        let seat = self.session.seat(client);
+        if waits {
+            self.refuse(link, Some(client), request, Refusal::RequestInProgress);
+        } else if request.params.contains_key("sdp") {
+            let knew = std::mem::replace(&mut seat.known, true);
+            return self.arrive(link, &request.id, Role::Participant, Some((client, knew)));
+        } else if seat.media {
+            self.attach(link, client);
+            self.owe(link, Some(client), &request.id, 0);
+        } else {
+            self.refuse(link, Some(client), request, Refusal::JoinFailed);
+        }
+        Ok(())
+    }
+
+    fn attach(&mut self, link: LinkId, client: ClientId) {
+        let before = self.attached.iter().find(|(_, c)| **c == client).map(|(link, _)| *link);
+        if let Some(before) = before.filter(|before| *before != link) {
+            self.attached.remove(&before);
+            self.leaving.insert(before);
+        }
+        self.attached.insert(link, client);
+        let media = self.session.seats[&client].media;
+        self.session.connections(client, true, media);
+    }
+
+    /// Runs the requests of seated people, unless everybody is being brought back.
+    pub fn run_requests(&mut self) -> Check {
+        while !self.session.ops.values().any(|op| op.close.is_some()) {
+            let Some((link, client, request)) = self.deferred.pop_front() else { break };
+            self.run(link, client, &request)?;
+            self.settle_acks();
+        }
+        Ok(())
+    }
+
+    fn run(&mut self, link: LinkId, client: ClientId, request: &Request) -> Check {
+        if !self.session.seats.contains_key(&client) {
+            self.refuse(link, None, request, Refusal::NotConnected);
+            return Ok(());
+        }
+        let key = (client, request.id.clone());
+        if let Some(known) = self.known.get(&key).filter(|known| self.now.since(known.at) < REPEATS) {
+            if let Some(code) = known.code {
+                self.owe(link, Some(client), &request.id, code);
+            }
+            return Ok(());
+        }
+        self.known.insert(key, Known { at: self.now, link, code: None, ack: None });
+        match request.method.parse() {
+            Ok(Method::JoinRoom) => {
+                let right =
+                    request.params["resume"].as_str() == self.secrets.get(&client).map(String::as_str);
+                if right {
+                    return self.come_back(link, client, request);
+                }
+                self.refuse(link, Some(client), request, Refusal::JoinFailed);
+            }
+            Ok(Method::LeaveRoom) => {
+                self.session.stand_up(client);
+                self.owe(link, Some(client), &request.id, 0);
+            }
+            Ok(Method::RestartIce) => self.restart_ice(link, client, request),
+            Ok(Method::Replay) => {
+                let fine = request.params.get("from_seq").is_some_and(Value::is_u64);
+                let code = if fine { 0 } else { Refusal::BadParameter.code() };
+                self.owe(link, Some(client), &request.id, code);
+            }
+            _ => {
+                let outcome = self.session.ask(client, &request.id, &request.method, &request.params);
+                if let Outcome::Made { rooms, like, force } = outcome {
+                    self.made(client, request, rooms, &like, force)?;
+                }
+                if request.method == "endRoom" && self.session.acks.last().is_some_and(|ack| ack.2 == 0) {
+                    self.settle_acks();
+                    self.end();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn restart_ice(&mut self, link: LinkId, client: ClientId, request: &Request) {
+        let waits = self.restarts.contains_key(&client)
+            || self.arrivals.iter().any(|arrival| arrival.back.is_some_and(|(c, _)| c == client));
+        if self.session.seats[&client].held_since.is_some() {
+            self.refuse(link, Some(client), request, Refusal::NotConnected);
+        } else if !request.params.get("sdp").is_some_and(Value::is_string) {
+            self.refuse(link, Some(client), request, Refusal::BadParameter);
+        } else if waits {
+            self.refuse(link, Some(client), request, Refusal::RequestInProgress);
+        } else {
+            self.restarts.insert(client, (request.id.clone(), self.now));
+        }
+    }
+
+    // Rooms that were made, and people who were dealt out.
+
+    fn made(
+        &mut self,
+        who: ClientId,
+        request: &Request,
+        rooms: u64,
+        like: &Room,
+        force: Option<bool>,
+    ) -> Check {
+        let at = self.out.log.iter().position(|event| matches!(event, Event::BreakoutRoomCreated { .. }));
+        let at = at.ok_or("no rooms were made")?;
+        let Event::BreakoutRoomCreated { creator, rooms: details } = self.out.log.remove(at) else {
+            unreachable!()
+        };
+        if creator.id != who || details.len() as u64 != rooms {
+            return Err(format!("{rooms} rooms of {who}, not {details:?} of {creator:?}"));
+        }
+        for BreakoutDetails { room, .. } in &details {
+            self.made.push(*room);
+            self.session.rooms.insert(*room, like.clone());
+        }
+        let Some(force) = force else { return Ok(()) };
+        let ids: Vec<BreakoutId> = details.iter().map(|details| details.room).collect();
+        let with_moderators = request.params.get("include_moderators").and_then(Value::as_bool) == Some(true);
+        let op = self.session.start_op(who, &request.id);
+        self.session.op(op).succeeded = true;
+        self.deal(who, op, &ids, like.participants, force, with_moderators)?;
+        self.session.finish(op);
+        Ok(())
+    }
+
+    /// Who was dealt out is seen in the events; that it was fair is checked.
+    fn deal(
+        &mut self,
+        who: ClientId,
+        op: u64,
+        rooms: &[BreakoutId],
+        size: u64,
+        force: bool,
+        with_moderators: bool,
+    ) -> Check {
+        let session = &self.session;
+        let may = |id: &ClientId| {
+            let seat = &session.seats[id];
+            let free = seat.held_since.is_none() && seat.stays_in_parent() && *id != who;
+            free && (with_moderators || !session.is_moderator(*id))
+        };
+        let mut people: Vec<ClientId> = session.seats.keys().copied().filter(may).collect();
+        let assigned = people.len().min(rooms.len() * usize::try_from(size).unwrap());
+        let mut sizes = vec![0_usize; rooms.len()];
+        let (mut forced, mut invited) = (Vec::new(), Vec::new());
+        for event in &self.out.log {
+            let (client, room) = match event {
+                Event::BreakoutRoomJoining { client, room, forced: true, .. } => (*client, *room),
+                Event::BreakoutRoomInvited { person, invitation } => (person.id, invitation.room),
+                _ => continue,
+            };
+            let Some(at) = rooms.iter().position(|id| *id == room) else { continue };
+            let by_force = matches!(event, Event::BreakoutRoomJoining { .. });
+            let before = people.len();
+            people.retain(|id| *id != client);
+            let should = force && (session.is_moderator(who) || !session.is_moderator(client));
+            if people.len() == before || by_force != should {
+                return Err(format!("{client} should not be dealt out like this: {event:?}"));
+            }
+            sizes[at] += 1;
+            if by_force { &mut forced } else { &mut invited }.push((client, room));
+        }
+        let spread = sizes.iter().max().unwrap() - sizes.iter().min().unwrap();
+        if spread > 1 || sizes.iter().sum::<usize>() != assigned {
+            return Err(format!("{sizes:?} is no fair deal of {assigned}"));
+        }
+        let deadline = Some(self.now + Duration::from_secs(120));
+        invited.into_iter().for_each(|(client, room)| self.session.invite(client, room, (who, deadline)));
+        forced.into_iter().for_each(|(client, room)| self.session.force(client, op, room));
+        Ok(())
+    }
+
+    // Reports.
+
+    pub fn reported(&mut self, report: MediaReport) -> Check {
+        match report {
+            MediaReport::Answered { participant, epoch, result } => {
+                let at = self.arrivals.iter().position(|a| a.participant == participant && a.epoch == epoch);
+                let Some(at) = at else { return Ok(()) };
+                let arrival = self.arrivals.remove(at);
+                return self.answered(&arrival, result.is_ok());
+            }
+            MediaReport::IceRestarted { participant, result } => {
+                let client = self.clients.get(&participant).copied();
+                if let Some((client, (id, _))) = client.and_then(|c| Some((c, self.restarts.remove(&c)?))) {
+                    let code = if result.is_ok() { 0 } else { Refusal::BadParameter.code() };
+                    self.owe_seat(client, &id, code);
+                }
+            }
+            MediaReport::TransportUp { participant, epoch, .. } => {
+                if let Some(client) = self.user_of(participant, epoch) {
+                    self.session.dtls_done(client);
+                }
+            }
+            MediaReport::TransportLost { participant, epoch, .. } => {
+                if let Some(client) = self.user_of(participant, epoch) {
+                    self.media_lost(client);
+                }
+            }
+            MediaReport::Moved { batch, unknown, .. } => {
+                let Some((_, participants)) = self.batches.remove(&batch) else { return Ok(()) };
+                for participant in participants {
+                    self.moved(participant, self.latest.get(&participant) == Some(&batch), &unknown);
+                }
+            }
+            MediaReport::Slots { .. } | MediaReport::Talkers { .. } => {}
+        }
+        Ok(())
+    }
+
+    fn moved(&mut self, participant: ParticipantId, newest: bool, unknown: &[ParticipantId]) {
+        let Some(client) = self.clients.get(&participant).copied() else { return };
+        if !newest || !self.session.seats.contains_key(&client) {
+            return;
+        }
+        let enters = self.session.seats[&client].moving.is_some_and(|m| m.to != Place::Parent);
+        if enters && unknown.contains(&participant) {
+            self.session.cancel(client, Refusal::JoinFailed);
+        } else {
+            self.session.applied(client);
+        }
+    }
+
+    /// Whose connection this is, if it is the one in use.
+    fn user_of(&self, participant: ParticipantId, epoch: anteroom::base::Epoch) -> Option<ClientId> {
+        let client = self.clients.get(&participant).copied()?;
+        let current = self.connections.get(&participant) == Some(&epoch);
+        (current && self.session.seats.contains_key(&client)).then_some(client)
+    }
+
+    fn owe_seat(&mut self, client: ClientId, id: &str, code: u16) {
+        let link = self.known.get(&(client, id.to_owned())).map_or(LinkId(0), |known| known.link);
+        self.owe(link, Some(client), id, code);
+    }
+
+    fn answered(&mut self, arrival: &Arrival, accepted: bool) -> Check {
+        let Arrival { id, link, participant, epoch, .. } = arrival;
+        if let Some((client, knew)) = arrival.back {
+            if accepted {
+                self.connections.insert(*participant, *epoch);
+                if let Some((id, _)) = self.restarts.remove(&client) {
+                    self.owe_seat(client, &id, Refusal::JoinFailed.code());
+                }
+                (self.session.seat(client).media, self.session.seat(client).dtls) = (true, false);
+                // Nobody has the answer of a client that went away meanwhile.
+                if self.links.contains_key(link) {
+                    self.attach(*link, client);
+                }
+            } else if self.told.get(participant) == Some(epoch) {
+                self.session.seat(client).known = knew;
+            }
+            let code = if accepted { 0 } else { Refusal::BadParameter.code() };
+            if self.links.contains_key(link) || !accepted {
+                self.owe(*link, Some(client), id, code);
+            }
+            return Ok(());
+        }
+        if !accepted {
+            self.owe(*link, None, id, Refusal::BadParameter.code());
+            return Ok(());
+        }
+        let ack = self.out.acks.iter().find(|ack| ack.id == *id).ok_or("no ack to an answered offer")?;
+        let client: ClientId = ack.data["clientId"].as_str().and_then(|id| id.parse().ok()).ok_or("no id")?;
+        self.clients.insert(*participant, client);
+        self.connections.insert(*participant, *epoch);
+        self.session.sit_down(client, arrival.role == Role::Moderator);
+        self.attach(*link, client);
+        self.owe(*link, Some(client), id, 0);
+        Ok(())
+    }
+
+    fn media_lost(&mut self, client: ClientId) {
+        if let Some((id, _)) = self.restarts.remove(&client) {
+            self.owe_seat(client, &id, Refusal::JoinFailed.code());
+        }
+        let signalling = self.session.seats[&client].signalling;
+        self.session.connections(client, signalling, false);
+    }
+
+    /// The worker has forgotten everything.
+    pub fn worker_is_lost(&mut self) -> Check {
+        self.out.lost = true;
+        for arrival in std::mem::take(&mut self.arrivals) {
+            let client = arrival.back.map(|(client, _)| client);
+            self.owe(arrival.link, client, &arrival.id, Refusal::JoinFailed.code());
+        }
+        self.batches.clear();
+        for client in self.session.seats.keys().copied().collect::<Vec<_>>() {
+            self.media_lost(client);
+        }
+        self.session.media_plane_lost();
+        Ok(())
+    }
+
+    // Time.
+
+    pub fn next_deadline(&self) -> Option<Time> {
+        let batches = self.batches.values().map(|(at, _)| *at + BATCH);
+        let answers = self.arrivals.iter().map(|arrival| arrival.at + ANSWER);
+        let restarts = self.restarts.values().map(|(_, at)| *at + ANSWER);
+        let empty = self.empty_since.map(|at| at + EMPTY);
+        let seats = self.session.seats.values().flat_map(|seat| {
+            let invitations = seat.invited.keys().filter_map(|room| seat.invitation_ends(*room));
+            let held = seat.held_since.map(|since| since + HELD);
+            invitations.chain(seat.joining_ends()).chain(held)
+        });
+        batches.chain(answers).chain(restarts).chain(empty).chain(seats).min()
+    }
+
+    pub fn tick(&mut self) -> Check {
+        let now = self.now;
+        if self.batches.values().any(|(at, _)| *at + BATCH <= now) {
+            if !self.out.fenced {
+                return Err("a silent worker is not fenced".to_owned());
+            }
+            self.worker_is_lost()?;
+        } else if self.out.fenced {
+            return Err("a worker is fenced that owes nothing".to_owned());
+        }
+        while let Some(at) = self.arrivals.iter().position(|arrival| arrival.at + ANSWER <= now) {
+            let arrival = self.arrivals.remove(at);
+            let client = arrival.back.map(|(client, _)| client);
+            self.owe(arrival.link, client, &arrival.id, Refusal::JoinFailed.code());
+            if let Some(client) = client {
+                self.media_lost(client);
+            }
+        }
+        let late = self.restarts.iter().find(|(_, (_, at))| *at + ANSWER <= now);
+        if let Some((client, (id, _))) = late.map(|(client, restart)| (*client, restart.clone())) {
+            self.restarts.remove(&client);
+            self.owe_seat(client, &id, Refusal::JoinFailed.code());
+        }
+        self.session.tick(now);
+        if self.empty_since.is_some_and(|at| at + EMPTY <= now) {
+            self.end();
+        }
+        Ok(())
+    }
+
+    /// The session is over: everything that waits is answered, everybody leaves.
+    fn end(&mut self) {
+        for arrival in std::mem::take(&mut self.arrivals) {
+            let client = arrival.back.map(|(client, _)| client);
+            self.owe(arrival.link, client, &arrival.id, Refusal::JoinFailed.code());
+        }
+        for (client, (id, _)) in std::mem::take(&mut self.restarts) {
+            self.owe_seat(client, &id, Refusal::JoinFailed.code());
+        }
+        for client in self.session.seats.keys().copied().collect::<Vec<_>>() {
+            self.session.stand_up(client);
+        }
+        self.settle_acks();
+        for (link, _, request) in std::mem::take(&mut self.deferred) {
+            self.refuse(link, None, &request, Refusal::NotConnected);
+        }
+        self.session = Session { now: self.now, ..self.fresh.clone() };
+        (self.started, self.empty_since) = (false, None);
+        self.batches.clear();
+    }
+
+    /// Acks that the model gave out become due.
+    pub fn settle_acks(&mut self) {
+        for (client, id, code) in std::mem::take(&mut self.session.acks) {
+            self.owe_seat(client, &id, code);
+        }
+    }
+}
