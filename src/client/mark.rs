@@ -67,7 +67,7 @@ impl Mark {
 }
 
 impl Mark {
-    /// Finds the mark behind a codec descriptor of at most [`MAX_DESCRIPTOR`] bytes.
+    /// Finds the mark behind a codec descriptor of at most 24 bytes.
     #[must_use]
     pub fn find(payload: &[u8]) -> Option<Self> {
         (0..=MAX_DESCRIPTOR).find_map(|at| Self::parse(payload.get(at..)?))
