@@ -125,6 +125,7 @@ impl World {
             self.refuse(link, None, request, Refusal::NotConnected);
             return Ok(());
         }
+        self.out.ran.push(request.id.clone());
         let key = (client, request.id.clone());
         if let Some(known) = self.known.get(&key).filter(|known| self.now.since(known.at) < REPEATS) {
             if let Some(code) = known.code {

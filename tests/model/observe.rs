@@ -40,6 +40,8 @@ pub struct Outputs {
     /// The worker was lost, or everything destroyed, in this input.
     pub lost: bool,
     destroyed: bool,
+    /// The requests that ran in this input.
+    pub ran: Vec<String>,
     pub connects: Vec<(ParticipantId, Epoch)>,
     pub log: Vec<Event>,
     told: Vec<(ParticipantId, Epoch)>,
@@ -150,7 +152,6 @@ impl World {
         if refused && !self.out.log.is_empty() {
             return Err(format!("{:?} is refused, but changed something: {:?}", self.due, self.out.log));
         }
-        let alone = acks.len() == 1;
         for due in std::mem::take(&mut self.due) {
             let at = acks.iter().position(|ack| ack.id == due.id && Some(ack.link) == due.link);
             match (at, due.link) {
@@ -159,7 +160,6 @@ impl World {
                 (None, None) => {}
             }
         }
-        self.out.destroyed &= alone;
         // What is left is for links that their clients have closed.
         match acks.iter().find(|ack| self.links.contains_key(&ack.link)) {
             Some(ack) => Err(format!("an ack that is not due: {ack:?}")),
@@ -193,7 +193,8 @@ impl World {
             self.check_replay(client, &id, &data)?;
         }
         let first = self.known.get(&(client, id.clone())).is_some_and(|known| known.ack.is_none());
-        self.out.destroyed = first && code == 0 && name == Method::DestroyAllBreakOutSession.ack();
+        let last = self.out.ran.iter().all(|ran| *ran == id);
+        self.out.destroyed |= last && first && code == 0 && name == Method::DestroyAllBreakOutSession.ack();
         let back = first && code == 0 && name == Method::Disconnect.ack();
         if back && (data.get("degraded") == Some(&json!([client]))) != self.out.lost {
             return Err(format!("degraded is for those whom a worker did not move: {data}"));
