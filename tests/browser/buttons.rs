@@ -63,6 +63,43 @@ fn a_meeting_by_buttons() {
     });
 }
 
+/// What is wrong with the page as it is shown: controls without a name, and things that are wider
+/// than the screen.
+const UNREADABLE: &str = "(() => {
+    const shown = (element) => element.offsetParent !== null;
+    const named = (element) => element.ariaLabel || element.textContent.trim() || element.labels?.length > 0;
+    const controls = [...document.querySelectorAll('button, input, select, textarea')].filter(shown);
+    const nameless = controls.filter((control) => !named(control));
+    const wide = [...controls, document.documentElement].filter((element) =>
+        element.getBoundingClientRect().right > innerWidth + 1 && !element.closest('.tiles'));
+    return [...nameless, ...wide].map((element) => element.outerHTML.slice(0, 120));
+})()";
+
+#[test]
+fn the_page_fits_a_phone() {
+    story("the page fits a phone", async |world| {
+        let [ada, bob, cy, _dee] = meeting(world).await;
+        ada.screen_width(360).await;
+        let table = ada.creates_room().await;
+        ada.brings(&[&bob, &cy], &table).await;
+        bob.press("Board", "#dock").await;
+        ada.enters(&table).await;
+        for panel in ["stage", "people", "rooms", "meeting", "log"] {
+            opens(&ada, panel).await;
+            assert_eq!(ada.js::<Vec<String>>(UNREADABLE).await, Vec::<String>::new(), "{panel}");
+        }
+        ada.press("Back", "#dock").await;
+        opens(&ada, "rooms").await;
+        for button in ["Create…", "Join…", "Invite…"] {
+            ada.press(button, "#panel-rooms").await;
+            assert_eq!(ada.js::<Vec<String>>(UNREADABLE).await, Vec::<String>::new(), "{button}");
+            assert!(
+                ada.js::<bool>("(() => { document.querySelector('dialog').close(); return true; })()").await
+            );
+        }
+    });
+}
+
 #[test]
 fn the_page_names_what_was_refused() {
     story("the page names what was refused", async |world| {

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use chromiumoxide::Page;
+use chromiumoxide::cdp::browser_protocol::emulation::SetDeviceMetricsOverrideParams;
 use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -151,6 +152,11 @@ impl Person {
     pub(crate) async fn press(&self, text: &str, within: &str) {
         let press = format!("test.press({}, {})", json!(text), json!(within));
         self.until(&format!("the button {text:?} in {within} can be pressed"), &press).await;
+    }
+
+    /// Makes the page as wide as a phone's.
+    pub(crate) async fn screen_width(&self, pixels: i64) {
+        self.page.execute(SetDeviceMetricsOverrideParams::new(pixels, 740, 1.0, true)).await.unwrap();
     }
 
     /// Loads the page anew, as the browser's button does.

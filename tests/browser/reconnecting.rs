@@ -68,6 +68,38 @@ fn an_ice_restart_keeps_everything() {
         expect_groups("after the restart", &everybody, &[&[&ada, &dee], &[&bob, &cy]]).await;
         let (connections, offers): (usize, usize) = bob.js("[test.connections.length, test.offers]").await;
         assert_eq!((connections, offers), (1, 2));
+        // The client does the same by itself when its path is gone.
+        let weak = "(() => { anteroom.connection.dispatchEvent(new Event('weak')); return true; })()";
+        assert!(bob.js::<bool>(weak).await);
+        bob.until(
+            "ICE is renewed",
+            "test.offers === 3 && anteroom.connection.pc.signalingState === 'stable'",
+        )
+        .await;
+        expect_groups("after its own restart", &everybody, &[&[&ada, &dee], &[&bob, &cy]]).await;
+    });
+}
+
+#[test]
+fn a_seat_that_is_gone_gives_a_new_one() {
+    story("a seat that is gone gives a new one", async |world| {
+        let [ada, mut bob, cy, dee] = meeting(world).await;
+        let table = ada.creates_room().await;
+        ada.brings(&[&bob, &cy], &table).await;
+        let before = bob.id.clone();
+        let forget =
+            "(() => { anteroom.seat = '0'.repeat(32); anteroom.signalling.socket.close(); return true; })()";
+        assert!(bob.js::<bool>(forget).await);
+        bob.until(
+            "there is a new seat",
+            &format!("anteroom.state === 'joined' && anteroom.clientId !== '{before}'"),
+        )
+        .await;
+        bob.settle().await;
+        let everybody = [&ada, &bob, &cy, &dee];
+        // Whoever is new starts in the main room.
+        expect_groups("on the new seat", &everybody, &[&[&ada, &bob, &dee], &[&cy]]).await;
+        bob.until("the page follows", "!document.querySelector('.place').classList.contains('away')").await;
     });
 }
 

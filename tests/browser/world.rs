@@ -9,6 +9,7 @@ use anteroom::node::{Running, serve};
 use chromiumoxide::cdp::browser_protocol::browser::{
     BrowserContextId, PermissionDescriptor, PermissionSetting, SetPermissionParams,
 };
+use chromiumoxide::cdp::browser_protocol::emulation::ClearDeviceMetricsOverrideParams;
 use chromiumoxide::cdp::browser_protocol::target::{CreateBrowserContextParams, CreateTargetParams};
 use chromiumoxide::{Browser, Page};
 use futures_util::StreamExt;
@@ -150,6 +151,7 @@ impl World {
         for page in &self.pages[..self.taken] {
             let _ = page.evaluate_expression("sessionStorage.clear()").await;
             let _ = page.goto("about:blank").await;
+            let _ = page.execute(ClearDeviceMetricsOverrideParams::default()).await;
         }
         self.taken = 0;
     }
