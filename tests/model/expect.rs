@@ -415,9 +415,8 @@ impl World {
                 self.media_lost(client);
             }
         }
-        let late = self.restarts.iter().find(|(_, (_, at))| *at + ANSWER <= now);
-        if let Some((client, (id, _))) = late.map(|(client, restart)| (*client, restart.clone())) {
-            self.restarts.remove(&client);
+        let late: Vec<_> = self.restarts.extract_if(.., |_, (_, at)| *at + ANSWER <= now).collect();
+        for (client, (id, _)) in late {
             self.owe_seat(client, &id, Refusal::JoinFailed.code());
         }
         self.session.tick(now);
