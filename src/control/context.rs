@@ -1,6 +1,7 @@
 //! What all sessions of a node share: time, ids, signalling links, and the queue of outputs.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -18,6 +19,9 @@ pub(super) struct SeatRef {
     pub(super) session: SessionId,
     pub(super) client: ClientId,
 }
+
+/// How long reports can still name a participant who has left: longer than any worker may be silent.
+const REMEMBER_DEPARTED: Duration = Duration::from_secs(5);
 
 /// One signalling connection.
 pub(super) struct Link {
@@ -48,6 +52,9 @@ pub(super) struct Context {
     links: BTreeMap<LinkId, Link>,
     /// Whose media a participant's is; bounded by the seats.
     pub(super) participants: BTreeMap<ParticipantId, SeatRef>,
+    /// Whose media a participant's was who left lately, oldest first; bounded by the seats that were
+    /// left in that time.
+    departed: VecDeque<(Time, ParticipantId, SeatRef)>,
     /// Which session a group belongs to; bounded by the rooms.
     pub(super) groups: BTreeMap<GroupId, SessionId>,
     /// Which session waits for a batch; bounded by the seats.
@@ -68,6 +75,7 @@ impl Context {
             outputs: VecDeque::new(),
             links: BTreeMap::new(),
             participants: BTreeMap::new(),
+            departed: VecDeque::new(),
             groups: BTreeMap::new(),
             batches: BTreeMap::new(),
             silent: Vec::new(),
@@ -89,6 +97,22 @@ impl Context {
         let participant = ParticipantId(self.next_id());
         self.participants.insert(participant, seat);
         participant
+    }
+
+    /// Forgets a participant who has left, but for what its worker reported before it knew.
+    pub(super) fn depart(&mut self, participant: ParticipantId) {
+        let Some(seat) = self.participants.remove(&participant) else { return };
+        while self.departed.front().is_some_and(|(at, ..)| self.now.since(*at) > REMEMBER_DEPARTED) {
+            self.departed.pop_front();
+        }
+        self.departed.push_back((self.now, participant, seat));
+    }
+
+    /// Whose a published stream is, or was: packets of somebody who has left were theirs all the same.
+    pub(super) fn publisher(&self, participant: ParticipantId) -> Option<SeatRef> {
+        let present = self.participants.get(&participant);
+        let departed = || self.departed.iter().rev().find(|(_, id, _)| *id == participant);
+        present.or_else(|| departed().map(|(_, _, seat)| seat)).copied()
     }
 
     pub(super) fn next_group(&mut self, session: SessionId) -> GroupId {

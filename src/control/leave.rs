@@ -42,7 +42,7 @@ impl Session {
         self.tell(cx, Event::UserDisconnected { person, reason }, Audience::Everyone);
         self.pass_ownership(cx, Some(client));
         cx.media(self.worker, MediaCommand::Disconnect(seat.participant));
-        cx.participants.remove(&seat.participant);
+        cx.depart(seat.participant);
         cx.load_less(self.worker);
         if let Some(link) = seat.link {
             cx.close_link(link, close);
@@ -88,7 +88,7 @@ impl Session {
         }
         self.tell(cx, Event::RoomEnded { reason }, Audience::Everyone);
         for (_, seat) in std::mem::take(&mut self.seats) {
-            cx.participants.remove(&seat.participant);
+            cx.depart(seat.participant);
             cx.load_less(self.worker);
             if let Some(link) = seat.link {
                 cx.close_link(link, CloseReason::RoomEnded);

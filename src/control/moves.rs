@@ -77,7 +77,8 @@ impl Session {
         self.tell_slots(cx, client, moved.epoch, group, &moved.slots);
     }
 
-    /// A participant's slots changed where it is.
+    /// A participant's slots changed where it is known to be. That holds while a move is on its way as
+    /// well: the worker sent by these slots until it applied the move.
     pub(super) fn slots_changed(
         &mut self,
         cx: &mut Context,
@@ -86,11 +87,7 @@ impl Session {
         group: GroupId,
         slots: &[SlotBinding],
     ) {
-        let current = self.seats.get(&client).is_some_and(|seat| {
-            seat.confirmed == epoch
-                && seat.sent.is_some_and(|sent| sent.epoch == epoch && sent.group == group)
-        });
-        if current {
+        if self.seats.get(&client).is_some_and(|seat| seat.confirmed == epoch) {
             self.tell_slots(cx, client, epoch, group, slots);
         }
     }
@@ -141,7 +138,7 @@ pub(super) fn slot_states(
             let position = if binding.video { &mut video } else { &mut audio };
             *position += 1;
             let publisher = binding.publisher.and_then(|(participant, kind)| {
-                let seat = cx.participants.get(&participant).filter(|seat| seat.session == session)?;
+                let seat = cx.publisher(participant).filter(|seat| seat.session == session)?;
                 Some((seat.client, kind))
             });
             let empty = if binding.video { Kind::Video } else { Kind::Audio };

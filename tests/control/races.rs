@@ -338,6 +338,40 @@ fn reports_about_the_past_change_nothing() {
 }
 
 #[test]
+fn slots_that_changed_while_a_move_was_on_its_way_are_told_before_it() {
+    let mut world = World::default();
+    let (_, guest, room) = hall(&mut world);
+    let participant = world.view().seats[&guest.client()].participant;
+    let (group, epoch) = (world.flows(&guest).0, world.known[&participant].placement.epoch);
+    world.send(guest.link, Method::JoinBreakOutRoom, entry(&room));
+    world.forget_frames();
+    world.report(MediaReport::Slots { participant, epoch, group, slots: vec![] });
+    world.move_now();
+    let rooms: Vec<_> = world.told(&guest, "slots").iter().map(|data| data["room_id"].clone()).collect();
+    assert_eq!(rooms, [json!("standup"), json!(room)], "the worker sent by them until it moved the guest");
+}
+
+#[test]
+fn a_slot_names_its_publisher_until_the_worker_knows_that_they_left() {
+    use anteroom::base::{Kind, Mid, Ssrc};
+    use anteroom::message::SlotBinding;
+    let mut world = World::default();
+    let speaker = world.participant("Sam");
+    let listener = world.participant("Lea");
+    let view = world.view();
+    let (from, to) = (view.seats[&speaker.client()].participant, view.seats[&listener.client()].participant);
+    let (group, epoch) = (world.flows(&listener).0, world.known[&to].placement.epoch);
+    let publisher = Some((from, Kind::Audio));
+    let slot =
+        SlotBinding { mid: Mid::from("1"), video: false, ssrc: Ssrc(9), publisher, from_seq: 7, reason: None };
+    world.must(&speaker, Method::LeaveRoom, json!({}));
+    world.forget_frames();
+    world.report(MediaReport::Slots { participant: to, epoch, group, slots: vec![slot] });
+    let told = world.told(&listener, "slots").remove(0);
+    assert_eq!(told["slots"][0]["clientId"], json!(speaker.id), "what came from 7 on was Sam's");
+}
+
+#[test]
 fn slots_and_talkers_are_told_to_those_concerned() {
     use anteroom::base::{Kind, Mid, Ssrc};
     use anteroom::message::{SlotBinding, SlotReason, Talker};
