@@ -344,6 +344,28 @@ fn who_falls_silent_is_lost_after_thirty_seconds_and_keeps_the_place() {
 }
 
 #[test]
+fn who_takes_over_an_address_keeps_it() {
+    let mut hall = Hall::new(1);
+    hall.join(1, 1, ParticipantSettings::default());
+    hall.join(3, 1, ParticipantSettings::default());
+    hall.pass(Duration::from_millis(300));
+    let gone = hall.guests.remove(&1).unwrap();
+    hall.join(2, 1, ParticipantSettings::default());
+    hall.guests.get_mut(&2).unwrap().address = gone.address;
+    hall.pass(Duration::from_millis(500));
+    assert!(hall.all_up());
+    // Whatever happens to the connection that had the address before.
+    let (offer, _) = gone.participant.offer();
+    let offer = offer.replace("a=ice-ufrag:", "a=ice-ufrag:anew").replace("a=ice-pwd:", "a=ice-pwd:anew");
+    hall.command(MediaCommand::RestartIce { participant: ParticipantId(1), offer });
+    let restarted = |report: &MediaReport| matches!(report, MediaReport::IceRestarted { result: Ok(_), .. });
+    assert!(hall.reports.iter().any(restarted));
+    let before = hall.guests[&3].participant.received();
+    hall.pass(Duration::from_millis(300));
+    assert!(hall.guests[&3].participant.received() > before + 10);
+}
+
+#[test]
 fn strangers_get_no_answer() {
     let mut hall = Hall::new(1);
     hall.join(1, 1, ParticipantSettings::default());

@@ -149,10 +149,15 @@ impl Worker {
         let connection = session.and_then(|session| session.leg.connection());
         let outcome = connection.ok_or(DropReason::UnknownUfrag)?.handle_stun(now, path, message);
         self.after_connection_work(now, key);
-        match outcome {
-            IceOutcome::Dropped(_) => Err(DropReason::NotAuthentic),
-            _ => Ok(()),
+        if matches!(outcome, IceOutcome::Dropped(_)) {
+            return Err(DropReason::NotAuthentic);
         }
+        // The last to prove itself from an address has it, also where another has taken it since.
+        let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
+        if session.is_some_and(|session| session.addresses.contains(&path.remote)) {
+            self.demux.add_address(path.remote, key);
+        }
+        Ok(())
     }
 
     /// Takes a DTLS datagram from an address that ICE has validated.
@@ -190,8 +195,8 @@ impl Worker {
         for gone in session.addresses.iter().filter(|known| !addresses.contains(known)) {
             self.demux.remove_address(*gone, key);
         }
-        for address in &addresses {
-            self.demux.add_address(*address, key);
+        for validated in addresses.iter().filter(|address| !session.addresses.contains(address)) {
+            self.demux.add_address(*validated, key);
         }
         for gone in session.ufrags.iter().filter(|known| !ufrags.contains(known)) {
             self.demux.remove_ufrag(gone, key);

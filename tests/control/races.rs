@@ -362,8 +362,14 @@ fn a_slot_names_its_publisher_until_the_worker_knows_that_they_left() {
     let (from, to) = (view.seats[&speaker.client()].participant, view.seats[&listener.client()].participant);
     let (group, epoch) = (world.flows(&listener).0, world.known[&to].placement.epoch);
     let publisher = Some((from, Kind::Audio));
-    let slot =
-        SlotBinding { mid: Mid::from("1"), video: false, ssrc: Ssrc(9), publisher, from_seq: 7, reason: None };
+    let slot = SlotBinding {
+        mid: Mid::from("1"),
+        video: false,
+        ssrc: Ssrc(9),
+        publisher,
+        from_seq: 7,
+        reason: None,
+    };
     world.must(&speaker, Method::LeaveRoom, json!({}));
     world.forget_frames();
     world.report(MediaReport::Slots { participant: to, epoch, group, slots: vec![slot] });
