@@ -98,6 +98,7 @@ impl Guest {
             name: name.to_owned(),
             role,
             expires_at: clock.now() + Duration::from_secs(3600),
+            lapsed: false,
         };
         let mut link = engine.open_link(claims).await?;
         let random = Random::from_number(clock.now().as_micros());

@@ -174,6 +174,7 @@ impl Meeting {
             name: format!("{link}"),
             role,
             expires_at: Time::from_unix_seconds(9_000),
+            lapsed: false,
         };
         self.input(ControlInput::LinkOpened { link, claims });
     }

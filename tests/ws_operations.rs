@@ -18,7 +18,9 @@ mod person;
 mod ws;
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
+use anteroom::base::Secret;
 use anteroom::message::Method;
 use anteroom::node::Running;
 use anteroom::telemetry::Clock;
@@ -268,4 +270,34 @@ async fn a_request_is_done_once() {
     let listed = meeting.moderator.succeed("listBreakoutRooms", json!({})).await;
     assert_eq!(listed["rooms"].as_array().unwrap().len(), 1);
     meeting.end().await;
+}
+
+#[tokio::test]
+async fn a_seat_outlives_the_token_that_it_was_taken_with() {
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+    let mut config = free_ports();
+    config.tokens.secret = Secret::new(SECRET);
+    config.tokens.leeway_seconds = 0;
+    let (server, address) = start(&config).await;
+    let exp = Clock::start().now().as_unix_seconds() + 3;
+    let token = |name: &str| {
+        let claims = json!({"room": "daily", "name": name, "role": "moderator", "exp": exp});
+        let key = jsonwebtoken::EncodingKey::from_secret(SECRET.as_bytes());
+        jsonwebtoken::encode(&jsonwebtoken::Header::default(), &claims, &key).unwrap()
+    };
+    let mia = Person::join_by(Client::connect(address, &token("Mia")).await.unwrap(), json!({})).await;
+    // Until the token's time is over, which a stranger's token of the same time shows.
+    let mut looks = tokio::time::interval(Duration::from_millis(100));
+    while Client::connect(address, &token("Zoe")).await.is_ok() {
+        looks.tick().await;
+    }
+
+    let mut again = Client::connect(address, &token("Mia")).await.expect("Mia has a seat");
+    let fresh = again.request("joinRoom", json!({"sdp": "v=0"})).await;
+    assert_eq!(fresh["data"]["result"], 5007, "{fresh}");
+    let back = again.succeed("joinRoom", json!({"resume": mia.joined["resume"]})).await;
+    assert_eq!(back["clientId"], json!(mia.id));
+    again.succeed("leaveRoom", json!({})).await;
+    assert!(Client::connect(address, &token("Mia")).await.is_err(), "the seat is gone");
+    server.stop().await;
 }

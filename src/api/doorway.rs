@@ -45,7 +45,7 @@ pub enum DoorInput {
         /// Its link.
         link: LinkId,
     },
-    /// An operator asks something.
+    /// An operator asks something, or a door does.
     Admin {
         /// What.
         request: AdminRequest,
@@ -145,7 +145,7 @@ impl Doorway {
         Ok(link)
     }
 
-    /// Asks something for an operator whose key was checked.
+    /// Asks something for a door, or for an operator whose key was checked.
     ///
     /// # Errors
     /// When the engine has stopped.

@@ -24,8 +24,9 @@ use super::origin;
 use super::rate::RequestRate;
 use super::refuse::HttpRefusal;
 use super::router::Doors;
+use super::token::TokenRefusal;
 use crate::base::Epoch;
-use crate::message::{CloseReason, Frame};
+use crate::message::{AdminReply, AdminRequest, Claims, CloseReason, Frame};
 use crate::telemetry::{Clock, RefusedFrame, RefusedLink, wall_clock_seconds};
 
 /// An SDP offer may have 64 KiB by itself, and JSON escapes make it longer.
@@ -71,7 +72,7 @@ pub(super) async fn open(
         return Err(refuse(RefusedLink::Origin, HttpRefusal::new(StatusCode::FORBIDDEN, "bad_origin", msg)));
     }
     let token = query.map(|Query(query)| query.token).unwrap_or_default();
-    let claims = doors.settings.tokens.check(&token, wall_clock_seconds()).map_err(|why| {
+    let claims = admit(&doors, &token).await.map_err(|why| {
         let refusal = HttpRefusal::new(StatusCode::UNAUTHORIZED, "bad_token", why.to_string());
         refuse(RefusedLink::Token, refusal)
     })?;
@@ -91,6 +92,19 @@ pub(super) async fn open(
             drop(seat);
         },
     ))
+}
+
+/// What a token says that lets its bearer in: one that is valid, or that was valid when its bearer
+/// took a seat which is still there.
+async fn admit(doors: &Doors, token: &str) -> Result<Claims, TokenRefusal> {
+    let now = wall_clock_seconds();
+    let why = match doors.settings.tokens.check(token, now) {
+        Err(why @ TokenRefusal::Expired) => why,
+        checked => return checked,
+    };
+    let claims = doors.settings.tokens.lapsed(token, now).ok_or_else(|| why.clone())?;
+    let asked = doors.doorway.admin(AdminRequest::IsSeated(claims.clone())).await;
+    if asked == Ok(AdminReply::Seated(true)) { Ok(claims) } else { Err(why) }
 }
 
 /// Why a conversation ends.

@@ -98,21 +98,31 @@ impl TokenDoor {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn check(&self, token: &str, now: u64) -> Result<Claims, TokenRefusal> {
+        let wire = self.read(token)?;
+        self.check_time(&wire, now)?;
+        Ok(claims(wire, false))
+    }
+
+    /// What a token says that is over at `now` and that nothing else is wrong with. Its bearer may
+    /// come back to the seat that was taken with it (docs/protocol.md, joining).
+    #[must_use]
+    pub fn lapsed(&self, token: &str, now: u64) -> Option<Claims> {
+        let wire = self.read(token).ok()?;
+        let is_over = self.check_time(&wire, now) == Err(TokenRefusal::Expired);
+        is_over.then(|| claims(wire, true))
+    }
+
+    /// Everything but its time is checked.
+    fn read(&self, token: &str) -> Result<Wire, TokenRefusal> {
         if token.is_empty() || token.len() > MAX_TOKEN_BYTES {
             return Err(TokenRefusal::Missing);
         }
         let wire = decode::<Wire>(token, &self.decoding, &self.validation)
             .map_err(|error| TokenRefusal::Invalid(error.to_string()))?
             .claims;
-        self.check_time(&wire, now)?;
         check_text("room", &wire.room, MAX_ROOM_BYTES)?;
         check_text("name", &wire.name, MAX_NAME_BYTES)?;
-        Ok(Claims {
-            room: wire.room,
-            name: wire.name,
-            role: wire.role,
-            expires_at: Time::from_unix_seconds(wire.exp),
-        })
+        Ok(wire)
     }
 
     fn check_time(&self, wire: &Wire, now: u64) -> Result<(), TokenRefusal> {
@@ -164,6 +174,11 @@ impl TokenDoor {
                 .map_err(|error| TokenRefusal::Invalid(error.to_string()))
         }))
     }
+}
+
+fn claims(wire: Wire, lapsed: bool) -> Claims {
+    let Wire { room, name, role, exp, .. } = wire;
+    Claims { room, name, role, expires_at: Time::from_unix_seconds(exp), lapsed }
 }
 
 /// Times are checked by [`TokenDoor::check_time`], against a time that is handed in.

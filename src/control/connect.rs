@@ -153,6 +153,7 @@ impl Session {
         }
         if let Some(link) = cx.link_mut(reply.link) {
             link.seat = Some(SeatRef { session: self.id, client });
+            seat.token = (link.claims.name.clone(), link.claims.expires_at);
         }
         self.unhold(cx, client);
     }
@@ -217,6 +218,7 @@ impl Session {
             restarting: None,
             slots,
             resume: 0,
+            token: (String::new(), cx.now),
             answers: Answers::default(),
             last_event: 0,
             last_forgotten: 0,

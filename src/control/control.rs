@@ -183,6 +183,11 @@ impl Control {
         let claims = self.cx.link(link).map(|link| link.claims.clone()).ok_or(Refusal::Internal)?;
         check_names(&claims)?;
         let join = JoinRoom::read(Params(&request.params))?;
+        if claims.lapsed && join.resume.is_none() {
+            let text =
+                "The token has expired: get a new one to take a seat, or come back to yours with `resume`.";
+            return Err(Denied::new(Refusal::Forbidden, text));
+        }
         let id = match self.names.get(&claims.room) {
             Some(id) => *id,
             None if join.resume.is_some() => {
@@ -322,6 +327,11 @@ impl Control {
                     Some((name.clone(), session.mode, session.seats.len(), session.rooms.len()))
                 });
                 AdminReply::Rooms(rooms.collect())
+            }
+            AdminRequest::IsSeated(claims) => {
+                let session = self.names.get(&claims.room).and_then(|id| self.sessions.get(id));
+                let token = (claims.name, claims.expires_at);
+                AdminReply::Seated(session.is_some_and(|one| one.seats.values().any(|s| s.token == token)))
             }
         }
     }

@@ -144,6 +144,8 @@ pub(super) struct Seat {
     pub(super) slots: Arc<[SlotState]>,
     /// The secret that brings a client back to this seat.
     pub(super) resume: u128,
+    /// Name and end of the token that its last link was opened with.
+    pub(super) token: (String, Time),
     pub(super) answers: Answers,
     /// The number of the last event that was addressed to this seat.
     pub(super) last_event: u64,

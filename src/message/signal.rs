@@ -16,9 +16,11 @@ pub struct Claims {
     pub role: Role,
     /// When the token ends; a seat taken before that stays.
     pub expires_at: Time,
+    /// Whether it has ended: its bearer may come back to a seat and take none.
+    pub lapsed: bool,
 }
 
-/// What an operator asks with the admin key.
+/// What is asked beside meetings: by an operator with the admin key, or by a door.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminRequest {
     /// Makes a parent room that stays until it is deleted.
@@ -35,9 +37,11 @@ pub enum AdminRequest {
     },
     /// Lists the parent rooms.
     ListRooms,
+    /// Asks whether somebody has a seat to which these claims let them in.
+    IsSeated(Claims),
 }
 
-/// What an operator is answered.
+/// The answer to an [`AdminRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AdminReply {
     /// The room was made.
@@ -57,6 +61,8 @@ pub enum AdminReply {
     Invalid(String),
     /// The rooms: name, mode, connected or Held participants, live breakout rooms.
     Rooms(Vec<(String, RoomMode, usize, usize)>),
+    /// Whether there is such a seat.
+    Seated(bool),
 }
 
 /// Into control.

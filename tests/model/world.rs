@@ -293,7 +293,7 @@ impl World {
         self.count += 1;
         let link = LinkId(self.count);
         let (room, name, expires_at) = (ROOM.to_owned(), PEOPLE[who].to_owned(), Time(u64::MAX));
-        let claims = Claims { room, name, role, expires_at };
+        let claims = Claims { room, name, role, expires_at, lapsed: false };
         self.people[who].links.push(link);
         self.links.insert(link, who);
         self.feed(ControlInput::LinkOpened { link, claims }, |_| Ok(()))?;

@@ -107,7 +107,7 @@ impl World {
         self.links += 1;
         let link = LinkId(self.links);
         let expires_at = self.now + Duration::from_secs(600);
-        let claims = Claims { room: ROOM.to_owned(), name: name.to_owned(), role, expires_at };
+        let claims = Claims { room: ROOM.to_owned(), name: name.to_owned(), role, expires_at, lapsed: false };
         self.input(ControlInput::LinkOpened { link, claims });
         link
     }

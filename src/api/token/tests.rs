@@ -40,6 +40,17 @@ fn a_good_token_says_who_comes() {
 }
 
 #[test]
+fn only_a_token_whose_time_is_all_that_is_wrong_has_lapsed() {
+    let over = changed("exp", json!(NOW - 31));
+    let lapsed = door().lapsed(&sign(&over), NOW).unwrap();
+    assert!(lapsed.lapsed && !door().check(&sign(&claims()), NOW).unwrap().lapsed);
+    assert_eq!((&*lapsed.room, lapsed.expires_at), ("daily", Time::from_unix_seconds(NOW - 31)));
+    assert_eq!(door().lapsed(&sign(&claims()), NOW), None);
+    let forged = sign_with(&Header::new(Algorithm::HS256), &over, "another secret of 32 bytes......");
+    assert_eq!(door().lapsed(&forged, NOW), None);
+}
+
+#[test]
 fn claims_that_do_not_hold_are_refused() {
     let long = "x".repeat(129);
     let wrong = [
