@@ -82,4 +82,8 @@ cargo build --release --locked --quiet
 target/release/anteroom check-config deploy/anteroom.toml
 done_step
 
+step "The demo: a whole meeting in which every packet is judged"
+target/release/anteroom demo --participants 24 --breakouts 5 --seconds 10 --json
+done_step
+
 printf '\nall steps done in %d s\n%d passed, 0 failed\n' "$(($(date +%s) - started))" "$passed"
