@@ -1,0 +1,3 @@
+mod breakouts;
+mod connections;
+mod screens;
