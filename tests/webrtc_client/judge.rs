@@ -72,9 +72,15 @@ fn fault(
     if moved { Err(Fault::Unknowing) } else { wrong(format!("the listener is in {}", claim.room)) }
 }
 
+/// Packets that were handed out more often than the wire brought them: the peer connection drops no
+/// duplicates, and goes on asking for what a retransmission has brought already.
 fn duplicates(memory: &Memory) -> impl Iterator<Item = (u32, u64)> {
-    let mut seen = BTreeSet::new();
-    memory.packets.iter().map(|packet| (packet.ssrc, packet.seq)).filter(move |key| !seen.insert(*key))
+    let mut times: BTreeMap<(u32, u64), usize> = BTreeMap::new();
+    for packet in &memory.packets {
+        *times.entry((packet.ssrc, packet.seq)).or_default() += 1;
+    }
+    let brought = |(ssrc, seq): (u32, u64)| memory.wire.arrivals((ssrc, (seq & 0xffff) as u16));
+    times.into_iter().filter(move |(packet, times)| *times > brought(*packet)).map(|(packet, _)| packet)
 }
 
 /// How far the timestamps of a slot may be from what passed by the wall clock between two packets,

@@ -42,10 +42,11 @@ pub(crate) struct Placement {
 pub(crate) struct Wire {
     /// How many of the next packets of a stream are to be lost.
     pub(crate) to_lose: BTreeMap<u32, u32>,
-    /// Streams whose sequence numbers were lost.
+    /// SSRC and sequence number of what was lost.
     pub(crate) lost: BTreeSet<(u32, u16)>,
-    /// SSRC of each retransmission and the sequence number that it repeats (RFC 4588 section 4).
-    pub(crate) retransmitted: Vec<(u32, u16)>,
+    /// How often a packet, by its own SSRC and sequence number, was repeated on the stream that is
+    /// there for that (RFC 4588 section 4).
+    pub(crate) repeated: BTreeMap<(u32, u16), usize>,
     /// Keyframe requests by the SSRC they are about.
     pub(crate) keyframe_requests: BTreeMap<u32, u32>,
     /// Transport-wide feedback packets.
@@ -54,6 +55,18 @@ pub(crate) struct Wire {
     pub(crate) sender_reports: BTreeSet<u32>,
     /// Our streams that a receiver report has come for.
     pub(crate) receiver_reports: BTreeSet<u32>,
+}
+
+impl Wire {
+    pub(crate) fn note_repeat(&mut self, packet: (u32, u16)) {
+        *self.repeated.entry(packet).or_default() += 1;
+    }
+
+    /// How often a packet came, lost ones not counted.
+    pub(crate) fn arrivals(&self, packet: (u32, u16)) -> usize {
+        let repeats = self.repeated.get(&packet).copied().unwrap_or(0);
+        repeats + usize::from(!self.lost.contains(&packet))
+    }
 }
 
 /// Everything that one client has seen.

@@ -20,7 +20,8 @@ use webrtc::media_stream::track_remote::{TrackRemote, TrackRemoteEvent};
 use webrtc::peer_connection::{
     MediaEngine, PeerConnection, PeerConnectionBuilder, PeerConnectionEventHandler, RTCIceGatheringState,
     RTCPeerConnectionState, RTCSessionDescription, Registry, SettingEngine, SettingEngineBuilder, Slot,
-    SrtpProtectionProfile, register_default_interceptors,
+    SrtpProtectionProfile, configure_nack, configure_rtcp_reports, configure_simulcast_extension_headers,
+    configure_twcc,
 };
 
 use crate::memory::{Memory, Packet};
@@ -98,9 +99,8 @@ impl Peer {
         let (gathered_sender, gathered) = watch::channel(0);
         let handler = Handler { memory: memory.clone(), gathered: gathered_sender };
         let mut media = media_engine();
-        let registry = register_default_interceptors(Registry::new(), &mut media)
-            .unwrap()
-            .with(Slot::from(NEAREST_TO_THE_WIRE), Tap::new(memory.clone()));
+        let registry =
+            interceptors(&mut media).with(Slot::from(NEAREST_TO_THE_WIRE), Tap::new(memory.clone()));
         let connection = PeerConnectionBuilder::new()
             .with_media_engine(media)
             .with_interceptor_registry(registry)
@@ -199,6 +199,14 @@ pub(crate) fn reroute(answer: &str, address: SocketAddr) -> String {
         Some(format!("a=candidate:{}", words.join(" ")))
     });
     lines.map(|line| line + "\r\n").collect()
+}
+
+/// Those that the crate has by default, and transport-wide numbers on what is sent.
+fn interceptors(media: &mut MediaEngine) -> Registry {
+    let registry = configure_nack(Registry::new(), media);
+    configure_simulcast_extension_headers(media).unwrap();
+    let registry = configure_twcc(registry, media).unwrap();
+    configure_rtcp_reports(registry)
 }
 
 fn media_engine() -> MediaEngine {

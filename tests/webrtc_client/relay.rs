@@ -3,13 +3,13 @@
 use std::net::{Ipv4Addr, SocketAddr};
 
 use tokio::net::UdpSocket;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 pub(crate) struct Relay {
     /// Where the client sends.
     pub(crate) address: SocketAddr,
-    rebind: mpsc::Sender<()>,
+    rebind: mpsc::Sender<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
@@ -25,7 +25,9 @@ impl Relay {
     /// From now on the server sees the client at another port, and nothing that it sends to the old
     /// one arrives.
     pub(crate) async fn rebind(&self) {
-        self.rebind.send(()).await.unwrap();
+        let (done, is_done) = oneshot::channel();
+        self.rebind.send(done).await.unwrap();
+        is_done.await.unwrap();
     }
 }
 
@@ -35,15 +37,16 @@ impl Drop for Relay {
     }
 }
 
-async fn carry(inner: UdpSocket, server: SocketAddr, mut rebinds: mpsc::Receiver<()>) {
+async fn carry(inner: UdpSocket, server: SocketAddr, mut rebinds: mpsc::Receiver<oneshot::Sender<()>>) {
     let mut outer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let mut client = None;
     let (mut up, mut down) = (vec![0; 2048], vec![0; 2048]);
     loop {
         // An ICMP refusal shows up as an error of the next call and says nothing about it.
         tokio::select! {
-            Some(()) = rebinds.recv() => {
+            Some(done) = rebinds.recv() => {
                 outer = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+                done.send(()).unwrap();
             }
             received = inner.recv_from(&mut up) => if let Ok((len, from)) = received {
                 client = Some(from);

@@ -1,7 +1,7 @@
 //! An interceptor nearest to the wire: it loses packets on purpose and notes what the peer
 //! connection keeps to itself, retransmissions and RTCP.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Instant;
 
 use rtc::interceptor::{Interceptor, Packet, StreamInfo, TaggedPacket};
@@ -22,7 +22,8 @@ pub(crate) const NEAREST_TO_THE_WIRE: usize = 500;
 
 pub(crate) struct Tap {
     memory: watch::Sender<Memory>,
-    retransmissions: BTreeSet<u32>,
+    /// The streams that repeat others, and whose packets they repeat.
+    retransmissions: BTreeMap<u32, u32>,
     incoming: VecDeque<TaggedPacket>,
     outgoing: VecDeque<TaggedPacket>,
 }
@@ -31,7 +32,7 @@ impl Tap {
     pub(crate) fn new(memory: watch::Sender<Memory>) -> Self {
         Self {
             memory,
-            retransmissions: BTreeSet::new(),
+            retransmissions: BTreeMap::new(),
             incoming: VecDeque::new(),
             outgoing: VecDeque::new(),
         }
@@ -40,15 +41,15 @@ impl Tap {
     /// Whether the packet goes on.
     fn passes(&self, packet: &Packet) -> bool {
         match packet {
-            Packet::Rtp(packet) if self.retransmissions.contains(&packet.header.ssrc) => {
-                if let Some((original, _)) = packet.payload.split_first_chunk::<2>() {
-                    let repeated = (packet.header.ssrc, u16::from_be_bytes(*original));
-                    self.memory.send_modify(|memory| memory.wire.retransmitted.push(repeated));
-                }
-                true
-            }
             Packet::Rtp(packet) => {
                 let (ssrc, seq) = (packet.header.ssrc, packet.header.sequence_number);
+                if let Some(repeated) = self.retransmissions.get(&ssrc) {
+                    if let Some((seq, _)) = packet.payload.split_first_chunk::<2>() {
+                        let repeated = (*repeated, u16::from_be_bytes(*seq));
+                        self.memory.send_modify(|memory| memory.wire.note_repeat(repeated));
+                    }
+                    return true;
+                }
                 !self.memory.send_if_modified(|memory| lose(&mut memory.wire, ssrc, seq))
             }
             Packet::Rtcp(packets) => {
@@ -144,7 +145,7 @@ impl Interceptor for Tap {
     fn unbind_local_stream(&mut self, _info: &StreamInfo) {}
 
     fn bind_remote_stream(&mut self, info: &StreamInfo) {
-        self.retransmissions.extend(info.ssrc_rtx);
+        self.retransmissions.extend(info.ssrc_rtx.map(|repeats| (repeats, info.ssrc)));
     }
 
     fn unbind_remote_stream(&mut self, _info: &StreamInfo) {}

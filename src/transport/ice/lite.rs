@@ -12,6 +12,11 @@ use crate::wire::stun::{Class, METHOD_BINDING, StunView, StunWriter};
 /// How long a path stays valid without an authenticated check (RFC 7675 section 5.1).
 pub const CONSENT: Duration = Duration::from_secs(30);
 
+/// How long the selected path may be silent before a check over another one takes its place. Checks
+/// for consent are at least 4 s apart (RFC 7675 section 5.1), so the first one from a new port is
+/// enough. Of a client that checks more often, the first after this time is.
+pub const FORSAKEN: Duration = Duration::from_secs(3);
+
 /// The longest check that is looked at, in bytes: an Ethernet frame's worth, so that the HMAC of a
 /// forgery stays cheap.
 pub const MAX_REQUEST: usize = 1_500;
@@ -44,7 +49,7 @@ pub struct Accepted {
     pub validated: bool,
     /// The path that is no longer valid because [`super::MAX_PATHS`] are.
     pub evicted: Option<Path>,
-    /// Whether the check nominated this path and another one, or none, was selected before.
+    /// Whether this path is selected from now on and another one, or none, was before.
     pub selected: bool,
     /// Whether it was the first check after a restart: the credentials from before it are void.
     pub restarted: bool,
@@ -102,7 +107,9 @@ impl Session {
 ///
 /// It answers authenticated binding requests from any address and is silent to everything else. Each
 /// request validates the path that it came over; one with USE-CANDIDATE selects it at once, and a
-/// later one moves the session to another path.
+/// later one moves the session to another path. So does one without if the selected path has been
+/// silent for [`FORSAKEN`]: that client sits behind a NAT which gave it another port, of which it knows
+/// nothing, and so it nominates nothing.
 #[derive(Clone, Debug)]
 pub struct IceLite {
     session: Session,
@@ -145,7 +152,8 @@ impl IceLite {
         }
         self.was_connected = true;
         let change = self.paths.validate(now, path);
-        let selected = request.use_candidate() && self.paths.select(path);
+        let moves = request.use_candidate() || self.paths.is_forsaken(now, FORSAKEN);
+        let selected = moves && self.paths.select(path);
         IceOutcome::Accepted(Accepted {
             len,
             validated: change.validated,

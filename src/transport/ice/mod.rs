@@ -6,7 +6,7 @@ mod paths;
 
 pub use crate::wire::stun::local_ufrag;
 pub use credentials::IceCredentials;
-pub use lite::{Accepted, CONSENT, IceDrop, IceLite, IceOutcome, MAX_REPLY, MAX_REQUEST};
+pub use lite::{Accepted, CONSENT, FORSAKEN, IceDrop, IceLite, IceOutcome, MAX_REPLY, MAX_REQUEST};
 pub use paths::MAX_PATHS;
 
 #[cfg(test)]

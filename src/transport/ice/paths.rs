@@ -57,6 +57,12 @@ impl Paths {
         self.selected.replace(path) != Some(path)
     }
 
+    /// Whether a path is selected and no check has come over it for `limit`.
+    pub(super) fn is_forsaken(&self, now: Time, limit: Duration) -> bool {
+        let selected = self.list.iter().find(|known| Some(known.path) == self.selected);
+        selected.is_some_and(|known| known.checked + limit <= now)
+    }
+
     /// Begins a new session on the old paths: they count until they fall silent, but a path of the
     /// new session comes before them.
     pub(super) fn restart(&mut self) {

@@ -271,6 +271,28 @@ fn a_nomination_selects_at_once_and_a_later_one_moves_the_session() {
 }
 
 #[test]
+fn a_check_without_nomination_moves_the_session_off_a_silent_path() {
+    let mut session = Session::new();
+    let rebound = path("192.0.2.1:5001");
+    session.checked(at(0), wifi(), NOMINATING);
+    session.checked(at(5), wifi(), PLAIN);
+    assert!(!session.checked(at(7), rebound, PLAIN).selected, "both are in use");
+    assert_eq!(session.agent.path(), Some(wifi()));
+    assert!(session.checked(at(5) + FORSAKEN, rebound, PLAIN).selected);
+    assert_eq!((session.agent.selected(), session.agent.path()), (Some(rebound), Some(rebound)));
+    assert!(!session.checked(at(20), rebound, PLAIN).selected, "nothing new");
+    assert!(session.checked(at(21), wifi(), NOMINATING).selected, "a nomination counts at once");
+}
+
+#[test]
+fn a_client_that_has_nominated_nothing_is_not_moved_by_silence() {
+    let mut session = Session::new();
+    session.checked(at(0), wifi(), PLAIN);
+    assert!(!session.checked(at(20), mobile(), PLAIN).selected);
+    assert_eq!((session.agent.selected(), session.agent.path()), (None, Some(wifi())));
+}
+
+#[test]
 fn before_a_nomination_the_first_validated_path_serves() {
     let mut session = Session::new();
     session.checked(at(0), wifi(), PLAIN);
@@ -301,10 +323,13 @@ fn addresses_beyond_the_bound_push_out_the_most_silent_but_never_the_selected() 
     let bound = u64::try_from(MAX_PATHS).unwrap();
     for number in 1..bound {
         assert_eq!(session.checked(at(number), numbered(number), PLAIN).evicted, None);
+        session.checked(at(number), wifi(), PLAIN);
     }
     session.checked(at(9), numbered(1), PLAIN);
+    session.checked(at(9), wifi(), PLAIN);
     assert_eq!(session.checked(at(10), numbered(100), PLAIN).evicted, Some(numbered(2)));
     for number in 101..200 {
+        session.checked(at(number - 90), wifi(), PLAIN);
         assert!(session.checked(at(number - 90), numbered(number), PLAIN).evicted.is_some());
         assert_eq!(session.agent.paths().count(), MAX_PATHS);
     }
@@ -351,11 +376,11 @@ fn forgeries_do_not_prolong_the_consent() {
 fn a_silent_selected_path_gives_way_to_one_that_is_alive() {
     let mut session = Session::new();
     session.checked(at(0), wifi(), NOMINATING);
-    session.checked(at(20), mobile(), PLAIN);
+    session.checked(at(2), mobile(), PLAIN);
     assert_eq!(session.agent.handle_timeout(at(30)), [wifi()]);
     assert_eq!((session.agent.selected(), session.agent.path()), (None, Some(mobile())));
     assert!(!session.agent.is_lost());
-    assert_eq!(session.agent.poll_timeout(), Some(at(50)));
+    assert_eq!(session.agent.poll_timeout(), Some(at(32)));
 }
 
 #[test]
