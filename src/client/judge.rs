@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::mark::Mark;
+use super::seen_window::{Seen, SeenWindow};
 use crate::base::{ClientId, Kind, Ssrc};
 
 /// What a `slots` event says of one slot.
@@ -49,6 +50,9 @@ pub struct Verdict {
     pub duplicates: u64,
     /// Sequence numbers of a slot that never came.
     pub lost: u64,
+    /// Packets that a publisher sent and that never got a sequence number, while its stream filled
+    /// the slot without a break.
+    pub left_out: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -58,18 +62,25 @@ struct Binding {
     publisher: Option<(ClientId, Kind)>,
 }
 
+/// Who sent a packet, what, and as a member of which room.
+type Origin = (ClientId, Kind, u64);
+
+/// Packets with consecutive sequence numbers that say the same of themselves.
 #[derive(Clone, Copy, Debug)]
-struct Packet {
-    seq: u64,
-    mark: Option<Mark>,
+struct Stretch {
+    first: u64,
+    last: u64,
+    origin: Option<Origin>,
+    /// What the publisher's own count passed over.
+    left_out: u64,
+    counter: u64,
 }
 
 #[derive(Debug, Default)]
 struct SlotRecord {
     bindings: VecDeque<Binding>,
-    waiting: VecDeque<Packet>,
-    highest: Option<u64>,
-    recent: BTreeMap<u64, ()>,
+    waiting: VecDeque<Stretch>,
+    seen: SeenWindow,
     missing: u64,
     duplicates: u64,
 }
@@ -82,10 +93,8 @@ pub struct Judge {
     examples: Vec<(Ssrc, u64, Wrong)>,
 }
 
-/// A packet waits at most behind this many later ones of its slot: longer than any event is late.
+/// A packet waits at most behind this many later stretches of its slot: longer than any event is late.
 const MAX_WAITING: usize = 4096;
-/// Sequence numbers remembered to tell a duplicate from a late packet.
-const MAX_RECENT: usize = 1024;
 /// Wrong packets that are kept for the report.
 const MAX_EXAMPLES: usize = 16;
 
@@ -110,10 +119,21 @@ impl Judge {
         if !record.note_sequence(seq) {
             return;
         }
-        record.waiting.push_back(Packet { seq, mark });
+        let origin = mark.map(|mark| (mark.publisher, mark.kind, mark.room));
+        let counter = mark.map_or(0, |mark| mark.counter);
+        match record.waiting.back_mut() {
+            Some(stretch) if stretch.last + 1 == seq && stretch.origin == origin => {
+                stretch.left_out += counter.saturating_sub(stretch.counter).saturating_sub(1);
+                (stretch.last, stretch.counter) = (seq, counter);
+            }
+            _ => {
+                let stretch = Stretch { first: seq, last: seq, origin, left_out: 0, counter };
+                record.waiting.push_back(stretch);
+            }
+        }
         if record.waiting.len() > MAX_WAITING {
             self.settle(ssrc, false);
-            self.settle_one(ssrc);
+            self.settle_first(ssrc, u64::MAX);
         }
     }
 
@@ -144,65 +164,73 @@ impl Judge {
     fn settle(&mut self, ssrc: Ssrc, all: bool) {
         loop {
             let Some(record) = self.slots.get_mut(&ssrc) else { return };
-            let newest = record.bindings.back().map(|binding| binding.from_seq);
-            let Some(first) = record.waiting.front() else { break };
-            if !all && newest.is_none_or(|from| first.seq >= from) {
+            let newest = record.bindings.back().map_or(0, |binding| binding.from_seq);
+            let end = if all { u64::MAX } else { newest };
+            if record.waiting.front().is_none_or(|first| first.first >= end) {
                 break;
             }
-            self.settle_one(ssrc);
+            self.settle_first(ssrc, end);
         }
         if let Some(record) = self.slots.get_mut(&ssrc) {
             record.forget_old_bindings();
         }
     }
 
-    fn settle_one(&mut self, ssrc: Ssrc) {
+    /// Judges the first waiting packets: as many as one binding covers and lie before `end`.
+    fn settle_first(&mut self, ssrc: Ssrc, end: u64) {
         let Some(record) = self.slots.get_mut(&ssrc) else { return };
-        let Some(packet) = record.waiting.pop_front() else { return };
-        let wrong = record.judge(&packet);
-        self.verdict.packets += 1;
+        let Some(stretch) = record.waiting.pop_front() else { return };
+        let Stretch { first, last, origin, .. } = stretch;
+        let covered_until = record.next_binding_after(first).min(end) - 1;
+        if last > covered_until {
+            // Which part the publisher's other packets would have been in, nobody can tell.
+            record.waiting.push_front(Stretch { first: covered_until + 1, left_out: 0, ..stretch });
+        } else {
+            self.verdict.left_out += stretch.left_out;
+        }
+        let packets = last.min(covered_until) - first + 1;
+        let wrong = record.judge(first, origin);
+        self.verdict.packets += packets;
         let Some(wrong) = wrong else { return };
         match wrong {
-            Wrong::Room | Wrong::Unbound => self.verdict.wrong_group += 1,
-            Wrong::Publisher | Wrong::NoMark | Wrong::Duplicate => self.verdict.wrong_publisher += 1,
+            Wrong::Room | Wrong::Unbound => self.verdict.wrong_group += packets,
+            Wrong::Publisher | Wrong::NoMark | Wrong::Duplicate => self.verdict.wrong_publisher += packets,
         }
-        if self.examples.len() < MAX_EXAMPLES {
-            self.examples.push((ssrc, packet.seq, wrong));
-        }
+        let room = MAX_EXAMPLES.saturating_sub(self.examples.len());
+        self.examples.extend((first..first + packets).take(room).map(|seq| (ssrc, seq, wrong)));
     }
 }
 
 impl SlotRecord {
     /// Counts gaps and duplicates; answers whether the packet is new.
     fn note_sequence(&mut self, seq: u64) -> bool {
-        if self.recent.insert(seq, ()).is_some() {
-            self.duplicates += 1;
-            return false;
-        }
-        if self.recent.len() > MAX_RECENT {
-            self.recent.pop_first();
-        }
-        match self.highest {
-            None => self.highest = Some(seq),
-            Some(highest) if seq > highest => {
-                self.missing += seq - highest - 1;
-                self.highest = Some(seq);
+        match self.seen.note(seq) {
+            Seen::Ahead { skipped } => self.missing += skipped,
+            Seen::Late => self.missing = self.missing.saturating_sub(1),
+            Seen::Before => {
+                self.duplicates += 1;
+                return false;
             }
-            Some(_) => self.missing = self.missing.saturating_sub(1),
         }
         true
     }
 
-    fn judge(&self, packet: &Packet) -> Option<Wrong> {
-        let binding = self.bindings.iter().rev().find(|binding| binding.from_seq <= packet.seq);
+    /// Where the binding ends that covers a sequence number.
+    fn next_binding_after(&self, seq: u64) -> u64 {
+        let later = self.bindings.iter().map(|binding| binding.from_seq).filter(|from| *from > seq);
+        later.min().unwrap_or(u64::MAX)
+    }
+
+    fn judge(&self, seq: u64, origin: Option<Origin>) -> Option<Wrong> {
+        let binding = self.bindings.iter().rev().find(|binding| binding.from_seq <= seq);
         let Some((publisher, kind)) = binding.and_then(|binding| binding.publisher) else {
             return Some(Wrong::Unbound);
         };
-        let Some(mark) = packet.mark else { return Some(Wrong::NoMark) };
-        if binding.is_some_and(|binding| binding.room != mark.room) {
+        let Some((sender, sent, room)) = origin else { return Some(Wrong::NoMark) };
+        if binding.is_some_and(|binding| binding.room != room) {
             return Some(Wrong::Room);
         }
-        (mark.publisher != publisher || mark.kind != kind).then_some(Wrong::Publisher)
+        (sender != publisher || sent != kind).then_some(Wrong::Publisher)
     }
 
     /// Keeps the bindings that a waiting or a late packet may still need.

@@ -7,12 +7,13 @@ mod judge;
 mod mark;
 mod participant;
 mod reception;
+mod seen_window;
 mod source;
 mod transport;
 
 pub use judge::{Judge, SlotClaim, Verdict, Wrong};
 pub use mark::{Mark, room_tag};
-pub use participant::{Participant, ParticipantError, ParticipantReport, ParticipantSettings};
+pub use participant::{Heard, Participant, ParticipantError, ParticipantReport, ParticipantSettings};
 pub use source::{Labels, Pattern, Place, Source};
 
 // What a driver of synthetic participants needs besides, so that it need not know `transport`.

@@ -29,14 +29,25 @@ pub struct ParticipantSettings {
     pub video_slots: usize,
     /// The SRTP profiles that it offers in DTLS, in its order.
     pub profiles: Vec<SrtpProfile>,
+    /// How it speaks.
+    pub audio: Pattern,
+    /// How it sends its camera, screen and canvas.
+    pub video: Pattern,
 }
 
 impl Default for ParticipantSettings {
     fn default() -> Self {
         // Browsers list CM first as well.
         let profiles = vec![SrtpProfile::AesCm128HmacSha1_80, SrtpProfile::AeadAes128Gcm];
-        Self { audio_slots: 6, video_slots: 3, profiles }
+        Self { audio_slots: 6, video_slots: 3, profiles, audio: Pattern::AUDIO, video: Pattern::SCREEN }
     }
+}
+
+/// A marked packet that has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heard {
+    /// When it should have left its publisher, by the publisher's clock.
+    pub sent_at: Time,
 }
 
 /// Why a synthetic participant cannot go on.
@@ -185,7 +196,7 @@ impl Participant {
                 audio_level: line.extensions.audio_level,
                 transport_cc: line.extensions.transport_cc,
             };
-            let pattern = if kind.is_video() { Pattern::SCREEN } else { Pattern::AUDIO };
+            let pattern = if kind.is_video() { self.settings.video } else { self.settings.audio };
             // The first sequence number of a stream is below 2^15 (RFC 3711 section 3.3.1).
             let first = u16::try_from(self.random.below(1 << 15)).unwrap_or(0);
             sources.push(Source::new(*kind, pattern, labels, first));
@@ -211,6 +222,12 @@ impl Participant {
         self.report.received
     }
 
+    /// Media packets sent so far.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.report.sent
+    }
+
     /// Starts or stops sending packets of a kind.
     pub fn publish(&mut self, now: Time, kind: Kind, on: bool) {
         // Real microphones do not tick together.
@@ -218,6 +235,11 @@ impl Participant {
         if let Some(source) = self.sources.iter_mut().find(|source| source.kind() == kind) {
             source.set_on(on.then_some(now + phase));
         }
+    }
+
+    /// Sends `factor` times as many frames a second as its patterns say.
+    pub fn set_rate(&mut self, factor: f64) {
+        self.sources.iter_mut().for_each(|source| source.set_rate(factor));
     }
 
     /// Speaks as loud as this, in -dBov.
@@ -238,28 +260,35 @@ impl Participant {
         self.first_packet.slots(talkers.map(|claim| (claim.ssrc, claim.from_seq)).collect());
     }
 
-    /// Takes a datagram from the server.
-    pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8]) {
-        let Some(transport) = &mut self.transport else { return };
-        match transport.handle(now, from, datagram) {
-            Opened::Nothing => {}
-            Opened::Failed => self.report.decrypt_failures += 1,
+    /// Takes a datagram from the server; answers what was heard or seen by it.
+    pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8]) -> Option<Heard> {
+        match self.transport.as_mut()?.handle(now, from, datagram) {
+            Opened::Nothing => None,
+            Opened::Failed => {
+                self.report.decrypt_failures += 1;
+                None
+            }
             Opened::Rtp(len, index) => self.on_rtp(now, datagram.get(..len).unwrap_or_default(), index),
-            Opened::Rtcp(len) => self.on_rtcp(now, datagram.get(..len).unwrap_or_default()),
+            Opened::Rtcp(len) => {
+                self.on_rtcp(now, datagram.get(..len).unwrap_or_default());
+                None
+            }
         }
     }
 
-    fn on_rtp(&mut self, now: Time, packet: &[u8], index: u64) {
+    fn on_rtp(&mut self, now: Time, packet: &[u8], index: u64) -> Option<Heard> {
         let Ok(view) = RtpView::parse(packet) else {
             self.report.decrypt_failures += 1;
-            return;
+            return None;
         };
         self.report.received += 1;
-        self.judge.packet(view.ssrc(), index, Mark::find(view.payload()));
+        let mark = Mark::find(view.payload());
+        self.judge.packet(view.ssrc(), index, mark);
         self.reception.packet(now, view.ssrc(), index);
         if self.audio_slots.contains(&view.ssrc()) {
             self.first_packet.packet(now, view.ssrc(), index);
         }
+        mark.map(|mark| Heard { sent_at: mark.sent_at })
     }
 
     fn on_rtcp(&mut self, now: Time, compound: &[u8]) {

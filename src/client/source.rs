@@ -17,15 +17,29 @@ pub struct Pattern {
     pub packets_per_frame: u32,
     /// Bytes of one packet's RTP payload.
     pub payload_len: usize,
+    /// Packets of a frame that leave together, as a pacer lets them; at least 1.
+    pub burst: u32,
+    /// Time between two bursts of a frame.
+    pub spacing: Duration,
 }
 
 impl Pattern {
     /// 50 packets a second, as Opus with 20 ms frames sends.
-    pub const AUDIO: Self =
-        Self { interval: Duration::from_millis(20), packets_per_frame: 1, payload_len: 80 };
+    pub const AUDIO: Self = Self {
+        interval: Duration::from_millis(20),
+        packets_per_frame: 1,
+        payload_len: 80,
+        burst: 1,
+        spacing: Duration::ZERO,
+    };
     /// 20 frames a second of 3 packets: a modest screen.
-    pub const SCREEN: Self =
-        Self { interval: Duration::from_millis(50), packets_per_frame: 3, payload_len: 1000 };
+    pub const SCREEN: Self = Self {
+        interval: Duration::from_millis(50),
+        packets_per_frame: 3,
+        payload_len: 1000,
+        burst: 3,
+        spacing: Duration::ZERO,
+    };
 }
 
 /// How the packets of a source are labelled, as offer and answer agreed.
@@ -57,10 +71,14 @@ pub struct Place {
 pub struct Source {
     kind: Kind,
     pattern: Pattern,
+    /// Those of the pattern at the present rate.
+    interval: Duration,
+    spacing: Duration,
     labels: Labels,
     next_index: u64,
     timestamp: u32,
     due: Option<Time>,
+    frame_due: Time,
     packet_of_frame: u32,
     keyframe: bool,
     keyframe_wanted: bool,
@@ -77,6 +95,9 @@ const VP8_PICTURE_ID_AND_TL0: u8 = 0xc0;
 const VP8_KEY_HEADER: [u8; 10] = [0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01];
 const VP8_DELTA_HEADER: [u8; 3] = [0x11, 0x02, 0x00];
 
+/// A source that is later than this, or than a frame, has been held up.
+const MAX_LATENESS: Duration = Duration::from_millis(20);
+
 /// A voice as loud as this is clearly speaking (-dBov).
 const LOUD: u8 = 20;
 
@@ -87,10 +108,13 @@ impl Source {
         Self {
             kind,
             pattern,
+            interval: pattern.interval,
+            spacing: pattern.spacing,
             labels,
             next_index: u64::from(first_sequence),
             timestamp: 0,
             due: None,
+            frame_due: Time(0),
             packet_of_frame: 0,
             keyframe: true,
             keyframe_wanted: false,
@@ -117,6 +141,7 @@ impl Source {
         match (self.due, at) {
             (None, Some(at)) => {
                 self.due = Some(at);
+                self.frame_due = at;
                 self.packet_of_frame = 0;
                 self.keyframe = true;
             }
@@ -128,6 +153,13 @@ impl Source {
     /// Sets the audio level, in -dBov.
     pub fn set_level(&mut self, level: u8) {
         self.level = level.min(127);
+    }
+
+    /// Sends `factor` times as many frames a second as the pattern says.
+    pub fn set_rate(&mut self, factor: f64) {
+        let factor = factor.clamp(0.001, 1_000.0);
+        self.interval = self.pattern.interval.div_f64(factor);
+        self.spacing = self.pattern.spacing.div_f64(factor);
     }
 
     /// Makes the next frame a keyframe.
@@ -153,9 +185,7 @@ impl Source {
         transport_sequence: u16,
         out: &mut [u8],
     ) -> Result<Option<(usize, u64)>, WireError> {
-        if self.due.is_none_or(|due| due > now) {
-            return Ok(None);
-        }
+        let Some(due) = self.due.filter(|due| *due <= now) else { return Ok(None) };
         let last = self.packet_of_frame + 1 >= self.pattern.packets_per_frame;
         let header = RtpHeader {
             payload_type: self.labels.payload_type,
@@ -168,7 +198,8 @@ impl Source {
         let payload = out
             .get_mut(header_len..header_len + self.pattern.payload_len)
             .ok_or(WireError::NoSpace("payload"))?;
-        self.fill_payload(now, place, payload);
+        // Stamped with the time when it should leave, so that a sender which is late shows.
+        self.fill_payload(due, place, payload);
         let packet = (header_len + self.pattern.payload_len, self.next_index);
         self.advance(now, last);
         Ok(Some(packet))
@@ -195,14 +226,14 @@ impl Source {
         header.write(extensions.get(..used).unwrap_or_default(), out)
     }
 
-    fn fill_payload(&self, now: Time, place: Place, payload: &mut [u8]) {
+    fn fill_payload(&self, sent_at: Time, place: Place, payload: &mut [u8]) {
         let mark = Mark {
             publisher: place.client,
             kind: self.kind,
             room: place.room,
             epoch: place.epoch,
             counter: self.counter,
-            sent_at: now,
+            sent_at,
         };
         let first = self.packet_of_frame == 0;
         let [high, low] = self.picture_id.to_be_bytes();
@@ -227,17 +258,21 @@ impl Source {
         self.counter += 1;
         if !last_of_frame {
             self.packet_of_frame += 1;
+            if self.packet_of_frame.is_multiple_of(self.pattern.burst.max(1)) {
+                self.due = self.due.map(|due| due + self.spacing);
+            }
             return;
         }
         self.packet_of_frame = 0;
         self.keyframe = std::mem::take(&mut self.keyframe_wanted);
         self.picture_id = self.picture_id.wrapping_add(1) & 0x7fff;
         let rate: u64 = if self.kind.is_video() { 90_000 } else { 48_000 };
-        let micros = u64::try_from(self.pattern.interval.as_micros()).unwrap_or(0);
+        let micros = u64::try_from(self.interval.as_micros()).unwrap_or(0);
         let ticks = u32::try_from(micros * rate / 1_000_000).unwrap_or(0);
         self.timestamp = self.timestamp.wrapping_add(ticks);
         // A source that was held up goes on from now: it never sends a burst to catch up.
-        let next = self.due.map(|due| due + self.pattern.interval);
-        self.due = next.map(|next| if now.since(next) > self.pattern.interval { now } else { next });
+        let next = self.frame_due + self.interval;
+        self.frame_due = if now.since(next) > self.interval.max(MAX_LATENESS) { now } else { next };
+        self.due = self.due.map(|_| self.frame_due);
     }
 }

@@ -58,7 +58,11 @@ impl ClientTransport {
     /// Takes a datagram; media is decrypted in place.
     pub(super) fn handle(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8]) -> Opened {
         match classify(datagram) {
-            Some(DatagramKind::Stun) => self.ice.handle_response(now, from, datagram),
+            Some(DatagramKind::Stun) => {
+                self.ice.handle_response(now, from, datagram);
+                // The first flight has been waiting for somebody to talk to.
+                self.drive();
+            }
             Some(DatagramKind::Dtls) => {
                 self.dtls.handle_datagram(now, datagram);
                 self.drive();

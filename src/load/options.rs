@@ -1,0 +1,186 @@
+//! What a load run is asked for.
+
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+
+use super::floor::{Step, Workload};
+use crate::base::Kind;
+use crate::client::Pattern;
+
+/// What the participants do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Profile {
+    /// Talkers send 50 packets a second of 100 bytes, with random phases; all others listen.
+    Audio,
+    /// One shares a screen, 20 frames a second of 11 packets of 1,100 bytes; all others look on.
+    Screen,
+}
+
+impl Profile {
+    /// As it is called on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Audio => "audio",
+            Self::Screen => "screen",
+        }
+    }
+}
+
+/// How the packets of a video frame leave their publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FrameBurst {
+    /// All at once.
+    Whole,
+    /// 3 every 5 ms, as browsers pace them.
+    Paced,
+}
+
+/// What a load run is like.
+#[derive(Args, Clone, Debug)]
+pub struct LoadOptions {
+    /// What the participants do.
+    #[arg(long, value_enum, default_value_t = Profile::Audio)]
+    pub profile: Profile,
+    /// How many listen, over all rooms; talkers and presenters come on top.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub participants: usize,
+    /// Parent rooms that they are spread over.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub rooms: usize,
+    /// How many talk in each room, in the profile `audio`.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub talkers: usize,
+    /// How long is measured, after a warm-up of two seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    pub seconds: u64,
+    /// How much faster than usual publishers send: 2 doubles the packets a second.
+    #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
+    pub rate: f64,
+    /// Finds the rate at which the busiest media worker uses this share of its processor, by
+    /// scheduler time, and measures there.
+    #[arg(long, value_name = "SHARE", conflicts_with = "rate", requires = "spawn")]
+    pub find_load: Option<f64>,
+    /// How the packets of a video frame leave their publisher.
+    #[arg(long, value_enum, default_value_t = FrameBurst::Paced)]
+    pub frame_burst: FrameBurst,
+    /// Lets the system coalesce what comes in (UDP GRO). Servers are compared without.
+    #[arg(long)]
+    pub gro: bool,
+    /// Starts a server of this binary beside the test, on loopback, with limits raised to what the
+    /// test needs.
+    #[arg(long, conflicts_with = "server")]
+    pub spawn: bool,
+    /// The HTTP door of a running server (`host:port`) that hands out development tokens.
+    #[arg(long, value_name = "ADDRESS", required_unless_present = "spawn")]
+    pub server: Option<String>,
+    /// The process id of that server, on this machine, so that its processor time can be told.
+    #[arg(long, value_name = "PID")]
+    pub server_pid: Option<u32>,
+    /// Media workers of the spawned server.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub workers: u16,
+    /// Prints the outcome as one JSON object, in the last line.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// 50 packets a second of 100 bytes.
+const AUDIO: Pattern = Pattern { payload_len: 100, ..Pattern::AUDIO };
+/// 20 frames a second of 11 packets of 1,100 bytes, 3 every 5 ms.
+const SCREEN: Pattern = Pattern {
+    interval: Duration::from_millis(50),
+    packets_per_frame: 11,
+    payload_len: 1_100,
+    burst: 3,
+    spacing: Duration::from_millis(5),
+};
+
+impl LoadOptions {
+    /// Checks what single options cannot.
+    ///
+    /// # Errors
+    /// A text that names the option.
+    pub fn check(&self) -> Result<(), String> {
+        let within = |name: &str, value: usize, least: usize, most: usize| {
+            let fits = (least..=most).contains(&value);
+            if fits { Ok(()) } else { Err(format!("--{name} has to be from {least} to {most}")) }
+        };
+        within("participants", self.participants, 1, 20_000)?;
+        within("rooms", self.rooms, 1, self.participants)?;
+        within("talkers", self.talkers, 0, 16)?;
+        within("seconds", usize::try_from(self.seconds).unwrap_or(0), 1, 86_400)?;
+        within("workers", usize::from(self.workers), 1, 64)?;
+        if !(0.01..=1_000.0).contains(&self.rate) {
+            return Err("--rate has to be from 0.01 to 1000".to_owned());
+        }
+        if self.find_load.is_some_and(|share| !(0.05..=0.95).contains(&share)) {
+            return Err("--find-load has to be from 0.05 to 0.95".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Who publishes in each room.
+    #[must_use]
+    pub const fn publishers_per_room(&self) -> usize {
+        match self.profile {
+            Profile::Audio => self.talkers,
+            Profile::Screen => 1,
+        }
+    }
+
+    /// Who publishes, over all rooms.
+    #[must_use]
+    pub const fn publishers(&self) -> usize {
+        self.publishers_per_room() * self.rooms
+    }
+
+    /// What is published.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self.profile {
+            Profile::Audio => Kind::Audio,
+            Profile::Screen => Kind::Share,
+        }
+    }
+
+    /// How it is sent.
+    #[must_use]
+    pub const fn pattern(&self) -> Pattern {
+        match (self.profile, self.frame_burst) {
+            (Profile::Audio, _) => AUDIO,
+            (Profile::Screen, FrameBurst::Paced) => SCREEN,
+            (Profile::Screen, FrameBurst::Whole) => Pattern { burst: SCREEN.packets_per_frame, ..SCREEN },
+        }
+    }
+
+    /// The same for a raw sender, at `rate` times the usual speed.
+    pub(super) fn workload(&self, rate: f64) -> Workload {
+        let pattern = self.pattern();
+        let interval = pattern.interval.div_f64(rate);
+        let spacing = pattern.spacing.div_f64(rate);
+        let mut steps = Vec::new();
+        if self.profile == Profile::Audio {
+            // Phases that are neither even nor together.
+            let talkers = u32::try_from(self.talkers.max(1)).unwrap_or(1);
+            let mut wait = interval;
+            for _ in 1..talkers {
+                let part = interval.mul_f64(0.8) / talkers;
+                steps.push(Step { wait: part, packets: 1 });
+                wait -= part;
+            }
+            steps.push(Step { wait, packets: 1 });
+        } else {
+            let mut left = pattern.packets_per_frame;
+            let mut wait = interval;
+            while left > pattern.burst {
+                steps.push(Step { wait: spacing, packets: pattern.burst });
+                left -= pattern.burst;
+                wait = wait.saturating_sub(spacing);
+            }
+            steps.push(Step { wait, packets: left });
+        }
+        Workload { listeners: self.participants, payload_len: pattern.payload_len, steps }
+    }
+}

@@ -1,0 +1,77 @@
+//! What the system knows of a process: processor time by scheduler and resident memory.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+/// One thread's name and the processor time that the scheduler gave it, in nanoseconds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ThreadTime {
+    pub(super) name: String,
+    pub(super) cpu_ns: u64,
+}
+
+/// The processor time of each thread of a process.
+///
+/// # Errors
+/// Where there is no such process, or the system does not tell.
+pub(super) fn thread_times(pid: u32) -> io::Result<Vec<ThreadTime>> {
+    let mut threads = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let task = task?.path();
+        // A thread may end between the two looks.
+        let (Ok(name), Ok(cpu_ns)) = (fs::read_to_string(task.join("comm")), schedstat(&task)) else {
+            continue;
+        };
+        threads.push(ThreadTime { name: name.trim_end().to_owned(), cpu_ns });
+    }
+    Ok(threads)
+}
+
+/// The processor time of all threads of a process together, in nanoseconds.
+///
+/// # Errors
+/// As [`thread_times`].
+pub(super) fn cpu_ns(pid: u32) -> io::Result<u64> {
+    Ok(thread_times(pid)?.iter().map(|thread| thread.cpu_ns).sum())
+}
+
+/// The processor time of the calling thread, in nanoseconds; 0 where the system does not tell.
+pub(super) fn own_thread_cpu_ns() -> u64 {
+    schedstat(Path::new("/proc/thread-self")).unwrap_or(0)
+}
+
+/// Resident memory of a process, in KiB.
+///
+/// # Errors
+/// Where there is no such process, or the system does not tell.
+pub(super) fn resident_kib(pid: u32) -> io::Result<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
+    status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok())
+        .ok_or_else(|| io::Error::other("no VmRSS"))
+}
+
+fn schedstat(task: &Path) -> io::Result<u64> {
+    let text = fs::read_to_string(task.join("schedstat"))?;
+    let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
+    first.ok_or_else(|| io::Error::other("no schedstat"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_works_has_used_time() {
+        let before = own_thread_cpu_ns();
+        let mut sum = 0_u64;
+        for number in 0..3_000_000_u64 {
+            sum = std::hint::black_box(sum.wrapping_add(number));
+        }
+        assert!(own_thread_cpu_ns() > before);
+        assert!(cpu_ns(std::process::id()).unwrap() >= own_thread_cpu_ns());
+        assert!(resident_kib(std::process::id()).unwrap() > 100);
+    }
+}
