@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anteroom::config::Config;
-use anteroom::load::{self, DemoOptions};
+use anteroom::load::{self, DemoOptions, LoadOptions};
 use anteroom::node::serve;
 use anteroom::telemetry::set_up_logs;
 use clap::{Args, Parser, Subcommand};
@@ -32,6 +32,9 @@ enum Command {
     /// Play a meeting with synthetic participants on a server of its own, and say whether everybody
     /// heard their own room and nobody another.
     Demo(DemoArguments),
+    /// Put synthetic participants on a server, and say what reached them, how late, and what it cost
+    /// the server beside a raw sender.
+    Load(LoadOptions),
 }
 
 #[derive(Args)]
@@ -76,6 +79,7 @@ fn main() -> ExitCode {
         Command::Serve(arguments) => run_server(&arguments).map(|()| true),
         Command::CheckConfig { file } => check_config(&file).map(|()| true),
         Command::Demo(arguments) => run_demo(&arguments),
+        Command::Load(options) => run_load(&options),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -175,6 +179,18 @@ fn run_demo(arguments: &DemoArguments) -> Result<bool, String> {
         }
         Ok(report.ok)
     })
+}
+
+/// Answers whether all was well.
+fn run_load(options: &LoadOptions) -> Result<bool, String> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    let report = runtime.block_on(load::run_load(options)).map_err(|error| error.to_string())?;
+    say(&if options.json {
+        serde_json::to_string(&report).map_err(|error| error.to_string())?
+    } else {
+        report.text()
+    })?;
+    Ok(report.ok)
 }
 
 fn greet(running: &anteroom::node::Running) -> Result<(), String> {

@@ -32,6 +32,10 @@ use crate::telemetry::{Clock, RefusedFrame, RefusedLink, wall_clock_seconds};
 /// An SDP offer may have 64 KiB by itself, and JSON escapes make it longer.
 const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 
+/// What a WebSocket keeps for reading while its client says nothing. A request fits; an offer is read
+/// in pieces.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+
 /// Serialised frames that may wait for a client which reads slowly.
 const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
 
@@ -86,12 +90,14 @@ pub(super) async fn open(
         .await
         .map_err(|_| refuse(RefusedLink::Stopping, HttpRefusal::stopping()))?;
     let clock = doors.settings.clock;
-    Ok(upgrade.max_message_size(MAX_MESSAGE_BYTES).max_frame_size(MAX_MESSAGE_BYTES).on_upgrade(
-        async move |socket| {
+    Ok(upgrade
+        .max_message_size(MAX_MESSAGE_BYTES)
+        .max_frame_size(MAX_MESSAGE_BYTES)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .on_upgrade(async move |socket| {
             Conversation::new(socket, link, clock).run().await;
             drop(seat);
-        },
-    ))
+        }))
 }
 
 /// What a token says that lets its bearer in: one that is valid, or that was valid when its bearer

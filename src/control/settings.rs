@@ -58,7 +58,7 @@ impl Default for ControlSettings {
 
 impl ControlSettings {
     /// Most seats of one session. A roster of more makes snapshots of megabytes.
-    pub const MAX_PARTICIPANTS: u32 = 1_000;
+    pub const MAX_PARTICIPANTS: u32 = 5_000;
 
     /// Checks a room's settings; the error names the field and its bounds.
     ///

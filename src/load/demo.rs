@@ -4,11 +4,12 @@ use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
 use super::dev_token::{TokenError, development_token};
-use super::person::{Person, PersonError};
+use super::generator::{Addressing, Generator, GeneratorSettings, Orders};
+use super::person::{Newcomer, Person, PersonError};
 use super::report::{DemoReport, Percentiles};
 use super::scenario::{Meeting, Tally};
 use crate::base::Random;
-use crate::client::ParticipantReport;
+use crate::client::{ParticipantReport, ParticipantSettings};
 use crate::message::Role;
 use crate::telemetry::Clock;
 
@@ -31,6 +32,9 @@ pub enum DemoError {
     /// An option is out of its range.
     #[error("{0}")]
     Option(String),
+    /// The media of the participants could not be set up.
+    #[error("the sockets of the participants: {0}")]
+    Generator(#[from] std::io::Error),
     /// The server lets nobody in.
     #[error("{0}")]
     Token(#[from] TokenError),
@@ -47,6 +51,9 @@ pub enum DemoError {
 /// Participants who join at the same time.
 const JOINING_AT_ONCE: usize = 8;
 
+/// Sockets that all participants share.
+const SOCKETS: usize = 8;
+
 /// Plays a meeting on the server at `http_address` (`host:port`), which has to hand out development
 /// tokens, and judges it.
 ///
@@ -56,14 +63,21 @@ pub async fn run(options: &DemoOptions, http_address: &str) -> Result<DemoReport
     check(options)?;
     let clock = Clock::start();
     let live = Live::new(options.live);
-    let people = bring_in(options, http_address, clock, &live).await?;
+    let settings = GeneratorSettings {
+        addressing: Addressing::Loopback { sockets: SOCKETS },
+        gro: true,
+        processor: None,
+        clock,
+    };
+    let generator = Generator::start(settings)?;
+    let people = bring_in(options, http_address, &generator.orders(), &live).await?;
     let mut meeting = Meeting::new(people, options.breakouts);
     let until = clock.now() + Duration::from_secs(options.seconds);
     let played =
         meeting.play(clock, until, |meeting, step| live.draw(meeting.people(), meeting.tally(), step)).await;
     let (people, tally) = meeting.into_parts();
     live.end();
-    let joins: Vec<Duration> = people.iter().filter_map(|person| person.state().joined_in).collect();
+    let joins: Vec<Duration> = people.iter().filter_map(|person| person.state().media.joined_in).collect();
     let mut report = DemoReport {
         participants: options.participants,
         breakouts: options.breakouts,
@@ -76,6 +90,7 @@ pub async fn run(options: &DemoOptions, http_address: &str) -> Result<DemoReport
         report.problems.push(problem.to_string());
     }
     gather(&mut report, people).await;
+    generator.finish().await;
     Ok(report)
 }
 
@@ -95,10 +110,10 @@ fn check(options: &DemoOptions) -> Result<(), DemoError> {
 async fn bring_in(
     options: &DemoOptions,
     http_address: &str,
-    clock: Clock,
+    media: &Orders,
     live: &Live,
 ) -> Result<Vec<Person>, DemoError> {
-    let mut seed = Random::from_number(clock.now().as_micros());
+    let mut seed = Random::from_number(media.clock().now().as_micros());
     let mut people: Vec<Person> = Vec::with_capacity(options.participants);
     while people.len() < options.participants {
         let batch = (people.len()..options.participants).take(JOINING_AT_ONCE).map(|number| {
@@ -109,9 +124,12 @@ async fn bring_in(
             let random = seed.fork();
             async move {
                 let token = development_token(http_address, "demo", &name, role).await?;
-                let joined = Person::join(http_address, &name, &token, clock, random).await;
+                let settings = ParticipantSettings::default();
+                let newcomer =
+                    Newcomer { http_address, name: &name, token: &token, id: number, settings, random };
+                let joined = Person::join(newcomer, media).await;
                 let person = joined.map_err(|error| DemoError::Person { who: name.clone(), error })?;
-                let up = person.wait("media connected", |state| state.up).await;
+                let up = person.wait("media connected", |state| state.media.joined_in.is_some()).await;
                 up.map_err(|error| DemoError::Person { who: name, error })?;
                 Ok::<_, DemoError>(person)
             }
@@ -195,7 +213,7 @@ impl Live {
             };
             let room = rooms.entry(name).or_default();
             room.0 += 1;
-            room.1 += state.received;
+            room.1 += person.received();
         }
         let _ = write!(err, "\x1b[2J\x1b[H");
         let _ =

@@ -1,6 +1,7 @@
 //! `anteroom load`: synthetic participants against a server, and what that costs it.
 
-use std::io::{self, Write as _};
+use std::io::{self, IsTerminal as _, Write as _};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -60,6 +61,8 @@ const SETTLE: Duration = Duration::from_millis(300);
 const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// One look at the worker's load.
 const PROBE: Duration = Duration::from_millis(1_500);
+/// Between two looks at how it goes.
+const SHOWN_EVERY: Duration = Duration::from_secs(1);
 /// Looks until the rate is found.
 const MOST_PROBES: usize = 10;
 
@@ -95,6 +98,16 @@ pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
 fn processors() -> (Option<usize>, Option<usize>) {
     let several = std::thread::available_parallelism().is_ok_and(|count| count.get() >= 2);
     (several.then_some(0), several.then_some(1))
+}
+
+/// Participants have addresses of their own where the server is on loopback, and sockets elsewhere.
+fn addressing(server: &str) -> Addressing {
+    match server.parse::<SocketAddr>().map(|address| address.ip()) {
+        Ok(IpAddr::V4(ip)) if ip.is_loopback() => Addressing::Loopback { sockets: SOCKETS },
+        Ok(IpAddr::V6(ip)) if ip.is_loopback() => Addressing::Own(ip.into()),
+        Ok(IpAddr::V6(_)) => Addressing::Own(std::net::Ipv6Addr::UNSPECIFIED.into()),
+        Ok(IpAddr::V4(_)) | Err(_) => Addressing::Own(Ipv4Addr::UNSPECIFIED.into()),
+    }
 }
 
 async fn measure_floor(
@@ -134,12 +147,8 @@ impl Run {
         processor: Option<usize>,
     ) -> Result<Self, LoadError> {
         let clock = Clock::start();
-        let settings = GeneratorSettings {
-            addressing: Addressing::Loopback { sockets: SOCKETS },
-            gro: options.gro,
-            processor,
-            clock,
-        };
+        let settings =
+            GeneratorSettings { addressing: addressing(&address), gro: options.gro, processor, clock };
         Ok(Self {
             tokens: if options.spawn { Tokens::Signed } else { Tokens::Development(address.clone()) },
             generator: Generator::start(settings)?,
@@ -163,7 +172,7 @@ impl Run {
         let (cpu, threads) = self.look();
         self.generator.orders().give(Order::Begin).await;
         let began = self.clock.now();
-        sleep(seconds).await;
+        self.wait_and_show(seconds).await;
         let (end, measured) = oneshot::channel();
         self.generator.orders().give(Order::End { measured: end }).await;
         let measured = measured.await.map_err(|_| LoadError::Late("the generator has ended".to_owned()))?;
@@ -181,6 +190,32 @@ impl Run {
         report.rss_kib_per_participant = grown.map(|kib| ratio(kib, people));
         self.gather(&mut report).await;
         Ok(report)
+    }
+
+    /// Lets time pass; on a terminal one sees that it does.
+    async fn wait_and_show(&self, duration: Duration) {
+        let ends = self.clock.now() + duration;
+        let is_seen = io::stderr().is_terminal();
+        let progress = self.generator.progress();
+        let mut before = progress.received();
+        loop {
+            let left = self.clock.until(ends);
+            sleep(left.min(SHOWN_EVERY)).await;
+            let received = progress.received();
+            if is_seen {
+                let (left, up, failed) = (left.as_secs(), progress.up(), progress.failed());
+                let each = received - before;
+                let line = format!("{left:>5} s left, {each:>8} packets/s, {up} connected, {failed} failed");
+                let _ = write!(io::stderr(), "\r\x1b[Kload: {line}");
+            }
+            before = received;
+            if left <= SHOWN_EVERY {
+                break;
+            }
+        }
+        if is_seen {
+            let _ = writeln!(io::stderr());
+        }
     }
 
     /// Processor time of the server and of each of its media workers.
@@ -280,7 +315,10 @@ impl Run {
         LoadReport {
             profile: self.options.profile.name().to_owned(),
             server: format!("anteroom {} at {}", env!("CARGO_PKG_VERSION"), self.address),
-            interface: "loopback".to_owned(),
+            interface: match addressing(&self.address) {
+                Addressing::Loopback { .. } => "loopback".to_owned(),
+                Addressing::Own(_) => "a socket per participant".to_owned(),
+            },
             participants: self.options.participants,
             publishers: self.options.publishers(),
             rate,

@@ -1,16 +1,27 @@
-//! The demo: synthetic participants who really do ICE, DTLS and SRTP over sockets.
+//! The demo and the load tool: synthetic participants who really do ICE, DTLS and SRTP over sockets.
 
 #![expect(clippy::disallowed_methods, reason = "a load generator lives at the edge: it starts tasks")]
 
 mod demo;
 mod dev_token;
+mod floor;
+mod generator;
+mod load_report;
+mod load_run;
+mod options;
 mod person;
+mod process;
 mod report;
 mod scenario;
+mod server_process;
 mod signalling;
+mod tokens;
 
 pub use demo::{DemoError, DemoOptions, run};
 pub use dev_token::TokenError;
+pub use load_report::{Latency, LoadReport};
+pub use load_run::{LoadError, run_load};
+pub use options::{FrameBurst, LoadOptions, Profile};
 pub use person::PersonError;
 pub use report::{DemoReport, Percentiles};
 pub use signalling::SignallingError;

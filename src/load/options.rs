@@ -86,6 +86,9 @@ pub struct LoadOptions {
     pub json: bool,
 }
 
+/// Seats of a room, at the most, less some for publishers.
+const MAX_A_ROOM: usize = 4_900;
+
 /// 50 packets a second of 100 bytes.
 const AUDIO: Pattern = Pattern { payload_len: 100, ..Pattern::AUDIO };
 /// 20 frames a second of 11 packets of 1,100 bytes, 3 every 5 ms.
@@ -109,6 +112,9 @@ impl LoadOptions {
         };
         within("participants", self.participants, 1, 20_000)?;
         within("rooms", self.rooms, 1, self.participants)?;
+        if self.participants / self.rooms.max(1) > MAX_A_ROOM {
+            return Err(format!("more than {MAX_A_ROOM} participants a room: give more --rooms"));
+        }
         within("talkers", self.talkers, 0, 16)?;
         within("seconds", usize::try_from(self.seconds).unwrap_or(0), 1, 86_400)?;
         within("workers", usize::from(self.workers), 1, 64)?;

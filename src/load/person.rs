@@ -1,15 +1,15 @@
-//! One synthetic participant at the edge: a task with a WebSocket, a UDP socket and the pure
-//! participant between them.
+//! One synthetic participant's signalling: a task with a WebSocket. Its media is the generator's.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::net::UdpSocket;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::generator::{MediaNews, MediaState, Order, Orders};
 use super::signalling::{Incoming, Signalling, SignallingError};
 use crate::base::{ClientId, Epoch, Kind, Random, Ssrc, Time};
 use crate::client::{
@@ -24,9 +24,6 @@ pub enum PersonError {
     /// Signalling failed.
     #[error("{0}")]
     Signalling(#[from] SignallingError),
-    /// A socket failed.
-    #[error("UDP socket: {0}")]
-    Socket(#[from] std::io::Error),
     /// The server refused a request or answered something else than the protocol says.
     #[error("{method}: {answer}")]
     Refused {
@@ -53,16 +50,28 @@ pub(super) struct PersonState {
     pub client_id: Option<ClientId>,
     /// The room whose slots it was told last.
     pub room_id: String,
-    /// Whether its media connection is up.
-    pub up: bool,
-    /// How long joining took, from the WebSocket's start to media that can flow.
-    pub joined_in: Option<Duration>,
+    /// What is known of its media.
+    pub media: MediaState,
     /// The rooms that invite it.
     pub invitations: Vec<String>,
-    /// Packets that reached it.
-    pub received: u64,
     /// What it hears: publishers in its audio slots.
     pub hears: usize,
+}
+
+/// Who comes, and how.
+pub(super) struct Newcomer<'a> {
+    /// The server's HTTP door, `host:port`.
+    pub http_address: &'a str,
+    /// Its name, for people.
+    pub name: &'a str,
+    /// What lets it in.
+    pub token: &'a str,
+    /// Its number, from 0 in the order of joining.
+    pub id: usize,
+    /// What it is like.
+    pub settings: ParticipantSettings,
+    /// Its randomness.
+    pub random: Random,
 }
 
 /// The answer to a request.
@@ -88,6 +97,7 @@ pub(super) struct Person {
     commands: mpsc::Sender<Command>,
     state: watch::Receiver<PersonState>,
     task: JoinHandle<Result<ParticipantReport, PersonError>>,
+    received: Arc<AtomicU64>,
 }
 
 /// No step of a meeting on loopback takes longer.
@@ -98,18 +108,20 @@ impl Person {
     ///
     /// # Errors
     /// Where the server does not answer, refuses the token or the offer.
-    pub(super) async fn join(
-        http_address: &str,
-        name: &str,
-        token: &str,
-        clock: Clock,
-        random: Random,
-    ) -> Result<Self, PersonError> {
+    pub(super) async fn join(newcomer: Newcomer<'_>, media: &Orders) -> Result<Self, PersonError> {
         let (commands, inbox) = mpsc::channel(64);
         let (publish_state, state) = watch::channel(PersonState::default());
-        let runner = Runner::start(http_address, token, clock, random, publish_state).await?;
-        let task = tokio::spawn(runner.run(inbox));
-        Ok(Self { name: name.to_owned(), commands, state, task })
+        let (name, received) = (newcomer.name.to_owned(), Arc::new(AtomicU64::new(0)));
+        let (news, media_state) = watch::channel(MediaState::default());
+        let news = MediaNews { state: news, received: Arc::clone(&received) };
+        let runner = Runner::start(newcomer, media.clone(), (publish_state, news)).await?;
+        let task = tokio::spawn(runner.run(inbox, media_state));
+        Ok(Self { name, commands, state, task, received })
+    }
+
+    /// Packets that have reached it, as last counted.
+    pub(super) fn received(&self) -> u64 {
+        self.received.load(std::sync::atomic::Ordering::Relaxed)
     }
 
     /// What is known of it now.
@@ -179,29 +191,27 @@ impl Person {
 }
 
 struct Runner {
+    id: usize,
     clock: Clock,
     signalling: Signalling,
-    socket: UdpSocket,
-    participant: Participant,
+    media: Orders,
     replies: BTreeMap<String, (oneshot::Sender<Answered>, Time)>,
     state: PersonState,
     publish_state: watch::Sender<PersonState>,
-    started: Time,
 }
 
 impl Runner {
     async fn start(
-        http_address: &str,
-        token: &str,
-        clock: Clock,
-        random: Random,
-        publish_state: watch::Sender<PersonState>,
+        newcomer: Newcomer<'_>,
+        media: Orders,
+        (publish_state, news): (watch::Sender<PersonState>, MediaNews),
     ) -> Result<Self, PersonError> {
-        let started = clock.now();
+        let Newcomer { http_address, token, id, settings, random, .. } = newcomer;
+        let clock = media.clock();
+        let began = clock.now();
         let mut signalling = Signalling::open(http_address, token).await?;
         let identity = ClientIdentity::generate().map_err(|e| PersonError::Transport(e.to_string()))?;
-        let mut participant =
-            Participant::new(ParticipantSettings::default(), anchor(clock), identity, random);
+        let mut participant = Participant::new(settings, anchor(clock), identity, random);
         let (sdp, tracks) = participant.offer();
         signalling.request("joinRoom", &json!({"sdp": sdp, "tracks": tracks})).await?;
         let joined = loop {
@@ -214,70 +224,44 @@ impl Runner {
         let (Some(client_id), Some(sdp)) = (client_id, joined.get("sdp").and_then(Value::as_str)) else {
             return Err(refused());
         };
-        let candidates =
-            participant.answer(clock.now(), sdp).map_err(|e| PersonError::Transport(e.to_string()))?;
-        let socket = connect_socket(&candidates).await?;
+        participant.answer(clock.now(), sdp).map_err(|e| PersonError::Transport(e.to_string()))?;
+        media.give(Order::Add { id, participant: Box::new(participant), began, news }).await;
         let state = PersonState { client_id: Some(client_id), ..PersonState::default() };
-        Ok(Self {
-            clock,
-            signalling,
-            socket,
-            participant,
-            replies: BTreeMap::new(),
-            state,
-            publish_state,
-            started,
-        })
+        let mut runner =
+            Self { id, clock, signalling, media, replies: BTreeMap::new(), state, publish_state };
+        let room = joined.get("room").and_then(|room| room.get("room_id")).and_then(Value::as_str);
+        runner.on_slots(&joined, room.unwrap_or_default().to_owned()).await;
+        Ok(runner)
     }
 
-    async fn run(mut self, mut inbox: mpsc::Receiver<Command>) -> Result<ParticipantReport, PersonError> {
-        let mut datagram = vec![0; 2048];
+    async fn run(
+        mut self,
+        mut inbox: mpsc::Receiver<Command>,
+        mut media: watch::Receiver<MediaState>,
+    ) -> Result<ParticipantReport, PersonError> {
         loop {
-            self.send_all();
             self.tell();
-            if self.participant.has_failed() {
+            if self.state.media.failed {
                 return Err(PersonError::Transport("DTLS failed, or the server closed it".to_owned()));
             }
-            let due = self.participant.poll_timeout().unwrap_or_else(|| self.clock.now() + PATIENCE);
-            // What the server says comes before what is sent next, so that a mark names the room
-            // that the participant was told to be in.
             tokio::select! {
                 biased;
-                frame = self.signalling.next() => self.on_frame(frame?),
+                frame = self.signalling.next() => self.on_frame(frame?).await,
                 command = inbox.recv() => match command {
                     Some(Command::Finish) | None => break,
                     Some(command) => self.on_command(command).await?,
                 },
-                received = self.socket.recv_from(&mut datagram) => {
-                    // An ICMP refusal shows up here too and says nothing about the next packet.
-                    if let Ok((len, from)) = received {
-                        let now = self.clock.now();
-                        self.participant.handle_datagram(now, from, datagram.get_mut(..len).unwrap_or_default());
-                    }
-                }
-                () = tokio::time::sleep(self.clock.until(due)) => {}
+                Ok(()) = media.changed() => self.state.media = *media.borrow_and_update(),
             }
         }
         let _ = self.signalling.request("leaveRoom", &json!({})).await;
         self.signalling.close().await;
-        Ok(self.participant.finish())
-    }
-
-    fn send_all(&mut self) {
-        let now = self.clock.now();
-        self.participant.handle_timeout(now);
-        let mut buffer = [0; 2048];
-        while let Some((to, len)) = self.participant.poll_transmit(now, &mut buffer) {
-            let _ = self.socket.try_send_to(buffer.get(..len).unwrap_or_default(), to);
-        }
+        let (report, reported) = oneshot::channel();
+        self.media.give(Order::Remove { id: self.id, report }).await;
+        reported.await.map_err(|_| PersonError::Gone)
     }
 
     fn tell(&mut self) {
-        if self.participant.is_up() && !self.state.up {
-            self.state.up = true;
-            self.state.joined_in = Some(self.clock.now().since(self.started));
-        }
-        self.state.received = self.participant.received();
         if *self.publish_state.borrow() != self.state {
             self.publish_state.send_replace(self.state.clone());
         }
@@ -290,34 +274,34 @@ impl Runner {
                 let id = self.signalling.request(&method, &params).await?;
                 self.replies.insert(id, (reply, sent));
             }
-            Command::Publish { kind, on } => self.participant.publish(self.clock.now(), kind, on),
-            Command::Level(level) => self.participant.set_level(level),
+            Command::Publish { kind, on } => self.media.give(Order::Publish { id: self.id, kind, on }).await,
+            Command::Level(level) => self.media.give(Order::Level { id: self.id, level }).await,
             Command::Finish => {}
         }
         Ok(())
     }
 
-    fn on_frame(&mut self, frame: Incoming) {
+    async fn on_frame(&mut self, frame: Incoming) {
         match frame {
             Incoming::Ack { id, method, data } => {
                 let moved = matches!(method.as_str(), "joinBreakOutRoom" | "disconnect");
                 if moved && data.get("result").and_then(Value::as_u64) == Some(0) {
-                    self.participant.moved(self.clock.now());
+                    self.media.give(Order::Moved { id: self.id }).await;
                 }
                 if let Some((reply, sent)) = self.replies.remove(&id) {
                     let _ = reply.send(Answered { data, took: self.clock.now().since(sent) });
                 }
             }
-            Incoming::Event { event, data } => self.on_event(&event, &data),
+            Incoming::Event { event, data } => self.on_event(&event, &data).await,
         }
     }
 
-    fn on_event(&mut self, event: &str, data: &Value) {
+    async fn on_event(&mut self, event: &str, data: &Value) {
         let room_id = || data.get("room_id").and_then(Value::as_str).unwrap_or_default().to_owned();
         match event {
-            "slots" => self.on_slots(data, room_id()),
+            "slots" => self.on_slots(data, room_id()).await,
             "didConnectedBreakoutRoom" | "didDisconnectedBreakoutRoom" => {
-                self.participant.moved(self.clock.now());
+                self.media.give(Order::Moved { id: self.id }).await;
             }
             "didInvitationForBreakoutRoom" => self.state.invitations.push(room_id()),
             "didInvitationWithdrawn" => {
@@ -328,7 +312,7 @@ impl Runner {
         }
     }
 
-    fn on_slots(&mut self, data: &Value, room_id: String) {
+    async fn on_slots(&mut self, data: &Value, room_id: String) {
         let (Some(client), Some(epoch)) = (self.state.client_id, data.get("epoch").and_then(Value::as_u64))
         else {
             return;
@@ -336,10 +320,13 @@ impl Runner {
         let slots = data.get("slots").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
         let claims: Vec<SlotClaim> = slots.iter().filter_map(read_claim).collect();
         let place = Place { client, room: room_tag(&room_id), epoch: Epoch(epoch) };
-        self.participant.slots(place, &claims);
         self.state.hears =
             claims.iter().filter(|slot| matches!(slot.publisher, Some((_, Kind::Audio)))).count();
         self.state.room_id = room_id;
+        // The server takes the answer to its next ping to mean that this counts.
+        let (taken, is_taken) = oneshot::channel();
+        self.media.give(Order::Slots { id: self.id, place, claims, taken }).await;
+        let _ = is_taken.await;
     }
 }
 
@@ -357,12 +344,4 @@ fn read_claim(slot: &Value) -> Option<SlotClaim> {
 fn anchor(clock: Clock) -> TimeAnchor {
     let (at, instant) = clock.anchor();
     TimeAnchor { at, instant }
-}
-
-/// A socket of the family of the first candidate.
-async fn connect_socket(candidates: &[SocketAddr]) -> Result<UdpSocket, PersonError> {
-    let first =
-        candidates.first().ok_or_else(|| PersonError::Transport("the answer names no address".into()))?;
-    let any: SocketAddr = if first.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-    Ok(UdpSocket::bind(any).await?)
 }

@@ -3,6 +3,9 @@
 use std::fs;
 use std::io;
 use std::path::Path;
+use std::time::Duration;
+
+use nix::time::{ClockId, clock_gettime};
 
 /// One thread's name and the processor time that the scheduler gave it, in nanoseconds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +41,9 @@ pub(super) fn cpu_ns(pid: u32) -> io::Result<u64> {
 
 /// The processor time of the calling thread, in nanoseconds; 0 where the system does not tell.
 pub(super) fn own_thread_cpu_ns() -> u64 {
-    schedstat(Path::new("/proc/thread-self")).unwrap_or(0)
+    // What /proc tells of a running thread is as old as its last tick.
+    let time = clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).map(Duration::from);
+    time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
 /// Resident memory of a process, in KiB.

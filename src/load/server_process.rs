@@ -71,11 +71,12 @@ impl Drop for ServerProcess {
 
 fn configuration(options: &LoadOptions) -> String {
     let people = options.participants + options.publishers() + 16;
+    let a_room = people.div_ceil(options.rooms) + 16;
     let (workers, talkers) = (options.workers, options.talkers.clamp(1, 16));
     format!(
         "[listen]\nhttp = [\"127.0.0.1\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\nmedia = [\"127.0.0.1\"]\n\
          [http]\nmax_connections = {}\n[tokens]\nsecret = \"{SECRET}\"\n\
-         [rooms]\nmax_participants = {people}\nmax_active_talkers = {}\n\
+         [rooms]\nmax_participants = {a_room}\nmax_active_talkers = {}\n\
          [node]\nworkers = {workers}\nmax_rooms = {}\n[log]\nfilter = \"warn\"\n",
         people + 64,
         talkers.max(6),

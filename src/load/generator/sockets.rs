@@ -91,10 +91,12 @@ impl Sockets {
     /// # Errors
     /// Of the system: too many open files, most likely.
     pub(super) fn add(&mut self, id: usize, registry: &Registry) -> io::Result<()> {
-        match self.addressing {
-            Addressing::Own(ip) if id >= self.all.len() => self.bind(ip, registry),
-            _ => Ok(()),
+        if let Addressing::Own(ip) = self.addressing {
+            while self.all.len() <= id {
+                self.bind(ip, registry)?;
+            }
         }
+        Ok(())
     }
 
     /// Where a participant's datagrams arrive.
