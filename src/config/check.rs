@@ -48,13 +48,19 @@ fn check_rooms(config: &Config) -> Result<(), Fault> {
 /// Longer than a round trip to anywhere is silence for nothing.
 const MOST_IN_FLIGHT_MS: u64 = 500;
 
+/// More than a packet of sound apart, people would hear that packets are held.
+const MOST_HOLD_MS: u64 = 20;
+
 fn check_media(config: &Config) -> Result<(), Fault> {
-    let millis = config.media.in_flight_ms;
-    if millis <= MOST_IN_FLIGHT_MS {
-        return Ok(());
+    let media = &config.media;
+    let bounds =
+        [("in_flight_ms", media.in_flight_ms, MOST_IN_FLIGHT_MS), ("hold_ms", media.hold_ms, MOST_HOLD_MS)];
+    match bounds.into_iter().find(|(_, millis, most)| millis > most) {
+        None => Ok(()),
+        Some((key, millis, most)) => {
+            Err(Fault { section: "media", key, message: format!("{millis} is above {most}") })
+        }
     }
-    let message = format!("{millis} is above {MOST_IN_FLIGHT_MS}");
-    Err(Fault { section: "media", key: "in_flight_ms", message })
 }
 
 /// Without a secret the server hands tokens to whoever asks, so only this machine may ask.

@@ -82,6 +82,7 @@ fn values_that_cannot_be_had_are_placed() {
         ("[rooms]\nmode = \"group\"\nmax_active_talkers = 17\n", 3, "1 to 16"),
         ("[rooms]\nmax_participants = 0\n", 2, "`max_participants`"),
         ("[media]\nin_flight_ms = 501\n", 2, "above 500"),
+        ("[media]\nhold_ms = 21\n", 2, "above 20"),
         ("[log]\nfilter = \"\"\n", 2, "empty"),
     ] {
         let error = refusal(text);

@@ -45,6 +45,8 @@ pub struct LoadReport {
     pub publishers: usize,
     /// How much faster than usual publishers sent.
     pub rate: f64,
+    /// How long the server held packets, in milliseconds.
+    pub hold_ms: u64,
     /// Seconds that were measured.
     pub seconds: f64,
     /// Media packets that publishers sent.

@@ -322,6 +322,7 @@ impl Run {
             participants: self.options.participants,
             publishers: self.options.publishers(),
             rate,
+            hold_ms: self.options.hold_ms,
             seconds: took.as_secs_f64(),
             sent: measured.sent,
             received: measured.received,

@@ -81,6 +81,9 @@ pub struct LoadOptions {
     /// Media workers of the spawned server.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub workers: u16,
+    /// How long the spawned server holds packets, in milliseconds, so that more leave together.
+    #[arg(long, value_name = "MS", default_value_t = 0)]
+    pub hold_ms: u64,
     /// Prints the outcome as one JSON object, in the last line.
     #[arg(long)]
     pub json: bool,
@@ -117,6 +120,7 @@ impl LoadOptions {
         }
         within("talkers", self.talkers, 0, 16)?;
         within("seconds", usize::try_from(self.seconds).unwrap_or(0), 1, 86_400)?;
+        within("hold-ms", usize::try_from(self.hold_ms).unwrap_or(usize::MAX), 0, 20)?;
         within("workers", usize::from(self.workers), 1, 64)?;
         if !(0.01..=1_000.0).contains(&self.rate) {
             return Err("--rate has to be from 0.01 to 1000".to_owned());

@@ -77,9 +77,10 @@ fn configuration(options: &LoadOptions) -> String {
         "[listen]\nhttp = [\"127.0.0.1\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\nmedia = [\"127.0.0.1\"]\n\
          [http]\nmax_connections = {}\n[tokens]\nsecret = \"{SECRET}\"\n\
          [rooms]\nmax_participants = {a_room}\nmax_active_talkers = {}\n\
-         [node]\nworkers = {workers}\nmax_rooms = {}\n[log]\nfilter = \"warn\"\n",
+         [media]\nhold_ms = {}\n[node]\nworkers = {workers}\nmax_rooms = {}\n[log]\nfilter = \"warn\"\n",
         people + 64,
         talkers.max(6),
+        options.hold_ms,
         options.rooms + 16,
     )
 }

@@ -5,6 +5,7 @@ use super::group::Group;
 use super::intake::{Intake, Line};
 use super::leg::Leg;
 use super::outbox::Outbox;
+use super::pace::Pace;
 use super::participant::Participant;
 use super::session::{RepairAllowance, Session};
 use super::slab::Key;
@@ -106,6 +107,8 @@ impl Worker {
             intake: Intake::default(),
             slots,
             outbox: Outbox::default(),
+            pace: Pace::default(),
+            is_paused: false,
             is_ready: false,
             is_feedback_due: false,
             transport_cc: 0,

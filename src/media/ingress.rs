@@ -112,6 +112,10 @@ impl Worker {
             return Err(DropReason::TooLarge);
         }
         self.statistics.media_admitted += 1;
+        let hold = self.settings.media.hold();
+        if !hold.is_zero() && self.flush_at.is_none() {
+            self.flush_at = Some(now + hold);
+        }
         let segment = stream.segment();
         for route in &stream.routes {
             let listener = self.participants.get_mut(route.listener);
@@ -130,8 +134,7 @@ impl Worker {
                 purpose: Purpose::Forward,
             };
             session.outbox.push(waiting, &mut self.statistics.drops);
-            if !session.is_ready {
-                session.is_ready = true;
+            if !std::mem::replace(&mut session.is_ready, true) {
                 self.ready.push_back(route.listener);
             }
         }

@@ -17,6 +17,7 @@ mod intake;
 mod leg;
 mod moves;
 mod outbox;
+mod pace;
 mod participant;
 mod rewrite;
 mod ring;

@@ -45,6 +45,8 @@ impl Worker {
         for group in groups {
             self.refresh(now, group);
         }
+        // Nothing is held across a move.
+        self.flush_at = self.flush_at.map(|_| now);
         self.statistics.moves += u64::try_from(fresh.len()).unwrap_or(0);
         let moved = known.iter().filter_map(|(key, _)| self.moved(*key)).collect();
         self.reports.push_back(MediaReport::Moved { batch, moved, unknown });

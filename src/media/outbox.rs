@@ -6,9 +6,11 @@ use super::slab::Key;
 use super::statistics::{DropReason, Drops};
 use super::stream::Stream;
 
-/// Copies that wait for one listener: a keyframe of 200 packets and the sound beside it. A batch is
-/// sent before the next is read, so more means that the socket does not take what we have.
-const MAX_WAITING: usize = 512;
+/// Copies of video that wait for one listener: a keyframe of 200 packets and what comes behind it
+/// while it is paced.
+const MAX_PICTURES: usize = 512;
+/// Copies of sound that wait for one listener: 16 talkers while packets are held.
+const MAX_SOUNDS: usize = 64;
 
 /// Why a copy waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,33 +32,29 @@ pub(super) struct Waiting {
     pub(super) purpose: Purpose,
 }
 
-/// The copies of one listener, in the order of their coming.
+/// The copies of one listener, each sort in the order of its coming. Sound is apart, so that no
+/// picture is in its way and its packets, which are alike in size, leave together.
 #[derive(Debug, Default)]
-pub(super) struct Outbox(VecDeque<Waiting>);
+pub(super) struct Outbox {
+    pub(super) sound: VecDeque<Waiting>,
+    pub(super) picture: VecDeque<Waiting>,
+}
 
 impl Outbox {
-    /// Puts a copy at the end. When it is full the oldest video gives way, and sound last.
+    /// Puts a copy at the end. When there are too many the oldest of its sort gives way.
     pub(super) fn push(&mut self, waiting: Waiting, drops: &mut Drops) {
-        if self.0.len() >= MAX_WAITING {
-            let oldest_video = self.0.iter().position(|waiting| waiting.video);
-            if oldest_video.is_none() && waiting.video {
-                count(drops, Some(&waiting), DropReason::QueueFull);
-                return;
-            }
-            let victim = self.0.remove(oldest_video.unwrap_or(0));
+        let (queue, most) =
+            if waiting.video { (&mut self.picture, MAX_PICTURES) } else { (&mut self.sound, MAX_SOUNDS) };
+        if queue.len() >= most {
+            let victim = queue.pop_front();
             count(drops, victim.as_ref(), DropReason::QueueFull);
         }
-        self.0.push_back(waiting);
+        queue.push_back(waiting);
     }
 
-    /// The next copy.
-    pub(super) fn front(&self) -> Option<Waiting> {
-        self.0.front().copied()
-    }
-
-    /// Takes the next copy out.
-    pub(super) fn pop(&mut self) {
-        self.0.pop_front();
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sound.is_empty() && self.picture.is_empty()
     }
 
     /// Drops what the condition says.
@@ -66,13 +64,15 @@ impl Outbox {
         drops: &mut Drops,
         condition: impl Fn(&Waiting) -> bool,
     ) {
-        self.0.retain(|waiting| {
-            let goes = condition(waiting);
-            if goes {
-                count(drops, Some(waiting), reason);
-            }
-            !goes
-        });
+        for queue in [&mut self.sound, &mut self.picture] {
+            queue.retain(|waiting| {
+                let goes = condition(waiting);
+                if goes {
+                    count(drops, Some(waiting), reason);
+                }
+                !goes
+            });
+        }
     }
 }
 
@@ -91,7 +91,7 @@ mod tests {
     use crate::media::slab::Slab;
 
     #[test]
-    fn video_gives_way_before_sound() {
+    fn the_oldest_gives_way_and_video_never_costs_sound() {
         let mut keys: Slab<()> = Slab::default();
         let stream = keys.insert(()).cast();
         let copy =
@@ -99,12 +99,14 @@ mod tests {
         let (mut outbox, mut drops) = (Outbox::default(), Drops::default());
         outbox.push(copy(0, false), &mut drops);
         for index in 1..2_000 {
-            outbox.push(copy(index, index % 2 == 0), &mut drops);
+            outbox.push(copy(index, true), &mut drops);
         }
-        assert_eq!(outbox.0.len(), MAX_WAITING);
-        assert_eq!(drops.get(DropReason::QueueFull), 2_000 - 512);
-        assert!(outbox.0.iter().all(|waiting| !waiting.video), "only sound is left");
-        outbox.push(copy(5_000, true), &mut drops);
-        assert!(outbox.0.iter().all(|waiting| waiting.index != 5_000));
+        assert_eq!((outbox.sound.len(), outbox.picture.len()), (1, MAX_PICTURES));
+        assert_eq!(drops.get(DropReason::QueueFull), 1_999 - 512);
+        assert_eq!(outbox.picture.front().map(|waiting| waiting.index), Some(2_000 - 512));
+        for index in 0..70 {
+            outbox.push(copy(index, false), &mut drops);
+        }
+        assert_eq!(outbox.sound.len(), MAX_SOUNDS);
     }
 }

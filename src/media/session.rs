@@ -7,6 +7,7 @@ use super::feedback::{Arrivals, RoundTrip};
 use super::intake::Intake;
 use super::leg::Leg;
 use super::outbox::Outbox;
+use super::pace::Pace;
 use super::slot::Slot;
 use crate::base::{Epoch, Ssrc, Time};
 use crate::transport::Negotiated;
@@ -59,8 +60,11 @@ pub(super) struct Session {
     pub(super) intake: Intake,
     pub(super) slots: Vec<Slot>,
     pub(super) outbox: Outbox,
+    pub(super) pace: Pace,
     /// Whether it stands in the worker's queue of listeners with copies.
     pub(super) is_ready: bool,
+    /// Whether it stands in the worker's queue of listeners whose pictures pause.
+    pub(super) is_paused: bool,
     /// Whether it stands in the worker's queue of those to whom RTCP is due.
     pub(super) is_feedback_due: bool,
     pub(super) transport_cc: u16,

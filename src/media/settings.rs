@@ -12,15 +12,24 @@ pub struct MediaSettings {
     /// they were sent before it could know. A client that says nothing has this long, in
     /// milliseconds, at most 500.
     pub in_flight_ms: u64,
+    /// How long, in milliseconds, a packet may be held so that more leave for its listener together:
+    /// 0 to 20. It is what the operator pays in delay for processor time.
+    pub hold_ms: u64,
 }
 
 impl Default for MediaSettings {
     fn default() -> Self {
-        Self { in_flight_ms: 500 }
+        Self { in_flight_ms: 500, hold_ms: 0 }
     }
 }
 
 impl MediaSettings {
+    /// How long packets are held.
+    #[must_use]
+    pub const fn hold(&self) -> Duration {
+        Duration::from_millis(self.hold_ms)
+    }
+
     /// The longest time for which a mover's packets belong to no group.
     #[must_use]
     pub const fn in_flight(&self) -> Duration {

@@ -10,14 +10,24 @@ use crate::message::{MediaReport, Talker};
 
 /// The step of everything that is periodic, while media flows.
 pub(super) const TICK: Duration = Duration::from_millis(25);
+/// How much later a tick may come: while media flows it goes along with a batch, so that it costs no
+/// waking up of its own.
+pub(super) const TICK_SLACK: Duration = Duration::from_millis(20);
 /// The step while only somebody waits for a keyframe.
 const SLOW_TICK: Duration = Duration::from_millis(250);
 /// Media is said to flow for this long after its last packet.
 const FLOWS: Duration = Duration::from_secs(2);
 
 impl Worker {
+    /// Ticks if it is time.
+    pub(super) fn tick_if_due(&mut self, now: Time) {
+        if self.next_tick.is_some_and(|tick| tick <= now) {
+            self.tick(now);
+        }
+    }
+
     /// Ranks talkers, asks for keyframes and sends feedback where it is due.
-    pub(super) fn tick(&mut self, now: Time) {
+    fn tick(&mut self, now: Time) {
         let groups: Vec<GroupId> = self.groups.keys().copied().collect();
         for group in groups {
             self.rank_and_tell(now, group);

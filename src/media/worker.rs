@@ -12,6 +12,7 @@ use super::slot::Slot;
 use super::statistics::WorkerStatistics;
 use super::stream::Stream;
 use super::talkers::Candidate;
+use super::timers::TICK_SLACK;
 use crate::base::{Deadlines, GroupId, ParticipantId, Random, Ssrc, Time};
 use crate::message::{MediaCommand, MediaReport};
 use crate::transport::dtls::DtlsIdentity;
@@ -69,6 +70,10 @@ pub struct Worker {
     pub(super) statistics: WorkerStatistics,
     /// Listeners with copies, in the order of their first one.
     pub(super) ready: VecDeque<Key<Participant>>,
+    /// Listeners whose pictures pause, in the order in which they may go on.
+    pub(super) paused: VecDeque<(Time, Key<Participant>)>,
+    /// Until then copies are held, so that more leave together; nothing while none wait.
+    pub(super) flush_at: Option<Time>,
     /// To whom RTCP is due.
     pub(super) feedback: VecDeque<Key<Participant>>,
     /// Datagrams of connections themselves: ICE and DTLS, of ended ones too.
@@ -109,6 +114,8 @@ impl Worker {
             reports: VecDeque::new(),
             statistics: WorkerStatistics::default(),
             ready: VecDeque::new(),
+            paused: VecDeque::new(),
+            flush_at: None,
             feedback: VecDeque::new(),
             loose: VecDeque::new(),
             to_tell: Vec::new(),
@@ -163,6 +170,7 @@ impl Worker {
             self.refresh(now, group);
         }
         self.to_refresh = groups;
+        self.tick_if_due(now);
         self.report_slots();
     }
 
@@ -183,20 +191,19 @@ impl Worker {
     /// When [`Self::handle_timeout`] is due; `None` while nothing is.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
-        match (self.next_tick, self.deadlines.next()) {
-            (Some(tick), Some(deadline)) => Some(tick.min(deadline)),
-            (tick, deadline) => tick.or(deadline),
-        }
+        let pause = self.paused.front().map(|(ends, _)| *ends);
+        let tick = self.next_tick.map(|tick| tick + TICK_SLACK);
+        [tick, self.deadlines.next(), pause, self.flush_at].into_iter().flatten().min()
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
+        self.flush_at = self.flush_at.filter(|at| now < *at);
+        self.end_pauses(now);
         while let Some(key) = self.deadlines.pop_due(now) {
             self.handle_connection_timeout(now, key);
         }
-        if self.next_tick.is_some_and(|tick| tick <= now) {
-            self.tick(now);
-        }
+        self.tick_if_due(now);
         self.report_slots();
     }
 

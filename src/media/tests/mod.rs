@@ -4,5 +4,6 @@ mod feedback;
 mod flags;
 mod groups;
 mod isolation;
+mod runs;
 mod video;
 mod world;

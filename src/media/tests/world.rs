@@ -110,7 +110,7 @@ impl World {
         let anchor = TimeAnchor { at: now, instant: Instant::now() };
         let mut random = Random::from_number(seed);
         // Nobody says here that they know of a move, but where a test has them say so.
-        let media = MediaSettings { in_flight_ms: 10 };
+        let media = MediaSettings { in_flight_ms: 10, ..MediaSettings::default() };
         let settings = WorkerSettings { media, ..WorkerSettings::default() };
         let worker = Worker::new(settings, random.fork(), anchor).unwrap();
         Self {

@@ -1,0 +1,105 @@
+//! How copies leave: together, padded, held, spread.
+
+use super::world::{Heard, LOUD, World};
+use crate::base::{Kind, KindSet};
+use crate::media::DropReason;
+
+/// Three who talk, and a fourth who listens; all are bound.
+fn meeting(hold_ms: u64) -> World {
+    let mut world = World::new();
+    world.group(1, 6, KindSet::NONE);
+    for id in 1..=4 {
+        world.join(id, 1);
+    }
+    world.talk(200, &[(1, LOUD), (2, LOUD), (3, LOUD)]);
+    world.worker.settings.media.hold_ms = hold_ms;
+    world
+}
+
+/// The three say words of different lengths, a millisecond apart; answers what left meanwhile.
+fn speak(world: &mut World) -> Vec<Heard> {
+    let mut heard = Vec::new();
+    for id in 1..=3_u8 {
+        let packet = world.packet(u64::from(id), Kind::Audio, LOUD, &vec![0x78; 10 * usize::from(id)]);
+        world.hand_in(u64::from(id), packet);
+        heard.extend(world.flush());
+        world.pass(1);
+    }
+    heard
+}
+
+fn of_listener(heard: &[Heard]) -> Vec<u64> {
+    heard.iter().filter(|heard| heard.listener == 4).map(|heard| heard.mark().0).collect()
+}
+
+#[test]
+fn what_is_held_leaves_in_one_call_padded_to_one_size() {
+    let mut world = meeting(5);
+    let calls = world.worker.statistics().transmits;
+    assert!(speak(&mut world).is_empty(), "held");
+    world.pass(2);
+    let heard = world.flush();
+    assert_eq!(of_listener(&heard), [1, 2, 3]);
+    let sizes: Vec<usize> =
+        heard.iter().filter(|heard| heard.listener == 4).map(|heard| heard.bytes.len()).collect();
+    assert_eq!(sizes[0], sizes[1]);
+    assert_eq!(world.worker.statistics().transmits, calls + 4, "one call for each who hears somebody");
+    world.check_conservation();
+}
+
+#[test]
+fn nothing_is_held_unless_the_operator_wants_it() {
+    let mut world = meeting(0);
+    assert_eq!(of_listener(&speak(&mut world)), [1, 2, 3]);
+}
+
+#[test]
+fn nothing_is_held_across_a_move() {
+    let mut world = meeting(20);
+    world.group(2, 6, KindSet::NONE);
+    assert!(speak(&mut world).is_empty());
+    world.move_to(&[(3, 2)], KindSet::ALL);
+    let heard = world.flush();
+    assert_eq!(of_listener(&heard), [1, 2], "the mover's words are gone, the others' leave at once");
+    assert!(heard.iter().all(|heard| heard.listener != 3 && heard.mark().0 != 3));
+    world.check_conservation();
+}
+
+#[test]
+fn words_that_are_too_different_are_not_padded() {
+    let mut world = meeting(5);
+    for (id, len) in [(1, 10), (2, 160)] {
+        let packet = world.packet(id, Kind::Audio, LOUD, &vec![0x78; len]);
+        world.hand_in(id, packet);
+    }
+    world.pass(6);
+    let heard = world.flush();
+    let sizes: Vec<usize> =
+        heard.iter().filter(|heard| heard.listener == 4).map(|heard| heard.bytes.len()).collect();
+    assert_eq!(sizes[1] - sizes[0], 150);
+}
+
+#[test]
+fn a_burst_of_pictures_is_spread_and_sound_passes_by() {
+    let mut world = meeting(0);
+    world.show(1, Kind::Share, true);
+    world.flush();
+    world.pass(10);
+    world.show(1, Kind::Share, true);
+    for _ in 0..149 {
+        world.show(1, Kind::Share, false);
+    }
+    let pictures = |heard: &[Heard]| heard.iter().filter(|heard| heard.listener == 4).count();
+    assert_eq!(pictures(&world.flush()), 64);
+    world.pass(2);
+    world.say(2, LOUD);
+    assert_eq!(of_listener(&world.flush()), [2], "sound does not wait");
+    world.pass(3);
+    assert_eq!(pictures(&world.flush()), 64);
+    world.pass(5);
+    assert_eq!(pictures(&world.flush()), 150 - 128);
+    world.pass(5);
+    assert_eq!(world.flush().len(), 0);
+    assert_eq!(world.drops(DropReason::QueueFull), 0);
+    world.check_conservation();
+}
