@@ -11,6 +11,7 @@ mod engine;
 mod http_listener;
 mod media_sender;
 mod media_socket;
+mod open_files;
 mod serve;
 pub mod settings;
 mod worker_counters;

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use super::addresses::{bind_all, bind_tcp};
 use super::engine::{Engine, EngineFailed, NodeError, system_random};
 use super::http_listener::HttpListener;
+use super::open_files;
 use crate::api::{DoorSettings, TokenDoor, metrics_router, public_router};
 use crate::config::Config;
 
@@ -42,6 +43,7 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
     let metrics = config.listen.metrics;
     let metrics_listener = bind_all(&[metrics.ip()], metrics.port(), bind_tcp)
         .map_err(|(address, error)| NodeError::Bind { what: "metrics", address, error })?;
+    open_files::raise_and_tell(u64::from(config.http.max_connections));
     let engine = Engine::start(config)?;
     let doors = DoorSettings {
         tokens,
