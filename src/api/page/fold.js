@@ -95,6 +95,7 @@ const FOLDS = {
   didConnectedBreakoutRoom: (store, data) => {
     const { room_id, name, settings, userList, presenter } = data;
     store.joining = null;
+    store.hearingOnly = false;
     store.invitations.clear();
     addBreakout(store, { ...settings, room_id, name });
     change(store, store.me, { place: room_id });
@@ -104,6 +105,7 @@ const FOLDS = {
   },
   didDisconnectedBreakoutRoom: (store, { room_id, reason, state, away, presenter }, room) => {
     foldState(store, state);
+    store.hearingOnly = false;
     if (reason === "destroyed") store.breakouts.delete(room_id);
     store.leg = { ...NO_FLAGS };
     change(store, store.me, { place: null });
