@@ -46,7 +46,8 @@ impl Config {
     pub fn from_toml(text: &str) -> Result<Self, ConfigError> {
         let document = DeTable::parse(text).map_err(|error| located(text, &error))?;
         refuse_unknown_names(text, document.get_ref())?;
-        let config: Self = toml::from_str(text).map_err(|error| located(text, &error))?;
+        let config: Self =
+            toml::from_str(text).map_err(|error| mistyped(text, document.get_ref(), &error))?;
         check(&config).map_err(|fault| {
             let place = offset_of(document.get_ref(), fault.section, fault.key);
             let message = fault.to_string();
@@ -86,6 +87,26 @@ fn located(text: &str, error: &toml::de::Error) -> ConfigError {
         Some(span) => ConfigError::at(text, span.start, error.message()),
         None => ConfigError::anywhere(error.message()),
     }
+}
+
+/// A value of the wrong type, with the name of its setting, which the parser leaves out.
+fn mistyped(text: &str, document: &DeTable<'_>, error: &toml::de::Error) -> ConfigError {
+    let place = error.span().map(|span| span.start);
+    match place.and_then(|offset| Some((offset, setting_at(document, offset)?))) {
+        Some((offset, (section, key))) => {
+            ConfigError::at(text, offset, format!("`{key}` in [{section}]: {}", error.message()))
+        }
+        None => located(text, error),
+    }
+}
+
+/// The setting whose value is written around `offset`.
+fn setting_at<'a>(document: &'a DeTable<'_>, offset: usize) -> Option<(&'a str, &'a str)> {
+    document.iter().find_map(|(section, settings)| {
+        let table = settings.get_ref().as_table()?;
+        let (key, _) = table.iter().find(|(_, value)| value.span().contains(&offset))?;
+        Some((section.get_ref().as_ref(), key.get_ref().as_ref()))
+    })
 }
 
 /// Looks at names before types, because a mistyped name says more than what follows from it.

@@ -61,7 +61,9 @@ fn a_setting_in_the_wrong_section_is_sent_to_the_right_one() {
 
 #[test]
 fn wrong_types_and_wrong_toml_are_placed() {
-    assert_eq!(refusal("[listen]\nport = \"high\"\n").line, Some(2));
+    let high = refusal("[listen]\nport = \"high\"\n");
+    assert_eq!(high.line, Some(2));
+    assert!(high.message.starts_with("`port` in [listen]: "), "{}", high.message);
     assert_eq!(refusal("[listen]\nport = 70000\n").line, Some(2));
     assert_eq!(refusal("[listen]\nport = = 1\n").line, Some(2));
     assert_eq!(refusal("listen = 3\n").line, Some(1));

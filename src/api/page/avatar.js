@@ -14,8 +14,17 @@ export function avatar(person) {
 /** @param {string} name */
 function initials(name) {
   const words = name.trim().split(/\s+/);
-  const letters = words.length > 1 ? [words[0], words[words.length - 1]] : words;
-  return letters.map((word) => [...word][0] ?? "").join("").toUpperCase() || "?";
+  // Words with letters say more than a picture beside them, which is one of many code points.
+  const spelt = words.filter((word) => /^[\p{L}\p{N}]/u.test(word));
+  const said = spelt.length > 0 ? spelt : words.slice(0, 1);
+  const ends = said.length > 1 ? [said[0], said[said.length - 1]] : said;
+  return ends.map(firstSign).join("").toUpperCase() || "?";
+}
+
+/** What a reader takes for one sign, accents and joined emoji with it. @param {string} word */
+function firstSign(word) {
+  const [first] = new Intl.Segmenter().segment(word);
+  return first?.segment ?? "";
 }
 
 /** @param {string} id */

@@ -74,8 +74,12 @@ export class Board {
     /** @type {{x: number, y: number} | null} */
     let last = null;
     const point = (/** @type {PointerEvent} */ event) => {
+      // The sheet keeps its shape and stands in the middle of the element (`object-fit: contain`).
       const box = this.canvas.getBoundingClientRect();
-      return { x: ((event.clientX - box.left) / box.width) * WIDTH, y: ((event.clientY - box.top) / box.height) * HEIGHT };
+      const scale = Math.min(box.width / WIDTH, box.height / HEIGHT);
+      const left = box.left + (box.width - WIDTH * scale) / 2;
+      const top = box.top + (box.height - HEIGHT * scale) / 2;
+      return { x: (event.clientX - left) / scale, y: (event.clientY - top) / scale };
     };
     this.canvas.addEventListener("pointerdown", (/** @type {PointerEvent} */ event) => {
       this.canvas.setPointerCapture(event.pointerId);

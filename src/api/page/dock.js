@@ -35,10 +35,25 @@ export function dockView(root, page) {
     set(screen, store.local.has("share"), "screen", store.local.has("share") ? "Stop sharing the screen" : "Share the screen");
     set(board, store.local.has("canvas"), "board", store.local.has("canvas") ? "Stop sharing the board" : "Share a board");
     back.hidden = store.place === null;
-    const others = { share: store.presenting.share, canvas: store.presenting.canvas };
-    hint(screen, others.share && others.share.id !== store.me ? `${others.share.name} is presenting` : "");
-    hint(board, others.canvas && others.canvas.id !== store.me ? `${others.canvas.name} is presenting` : "");
+    hint(microphone, store.unheard ? "Nobody hears your microphone here" : "");
+    hint(camera, store.silenced || !store.carried.video ? "Nobody sees your camera here" : "");
+    hint(screen, whyNotPresent(store, "share"));
+    hint(board, whyNotPresent(store, "canvas"));
   };
+}
+
+/**
+ * Why this page cannot present now: a room carries one presentation at a time.
+ * @param {import("./store.js").Store} store
+ * @param {"share" | "canvas"} kind
+ */
+function whyNotPresent(store, kind) {
+  if (store.local.has(kind)) return "";
+  if (store.silenced) return "Only moderators present in a lecture";
+  if (!store.carried[kind]) return "This room does not carry it";
+  const by = store.presenting.share ?? store.presenting.canvas;
+  if (!by) return "";
+  return by.id === store.me ? "You are presenting something else: stop that first" : `${by.name} is presenting`;
 }
 
 /** @param {string} name @param {string} label @param {() => Promise<any>} act */

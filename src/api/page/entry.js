@@ -3,6 +3,9 @@
 
 import { el, field, checkBox } from "./dom.js";
 
+/** Where this tab keeps what was typed, for whoever joins again. */
+const TYPED_KEY = "anteroom-entry";
+
 /** @typedef {{token: string, microphone: boolean, camera: boolean}} Entering */
 
 /**
@@ -12,15 +15,16 @@ import { el, field, checkBox } from "./dom.js";
  */
 export function showEntry(root, enter) {
   const query = new URLSearchParams(location.search);
+  const typed = JSON.parse(sessionStorage.getItem(TYPED_KEY) ?? "{}");
   const given = query.get("token") ?? "";
   const claims = given ? readClaims(given) : null;
 
-  const name = el("input", { name: "name", required: !given, maxLength: 64, autocomplete: "name", value: query.get("name") ?? "" });
-  const room = el("input", { name: "room", required: !given, maxLength: 64, autocomplete: "off", value: query.get("room") ?? "lobby" });
+  const name = el("input", { name: "name", required: !given, maxLength: 64, autocomplete: "name", value: query.get("name") ?? typed.name ?? "" });
+  const room = el("input", { name: "room", required: !given, maxLength: 64, autocomplete: "off", value: query.get("room") ?? typed.room ?? "lobby" });
   const role = el("select", { name: "role" },
     el("option", { value: "participant" }, "Participant"),
     el("option", { value: "moderator" }, "Moderator"));
-  if (query.get("role") === "moderator") role.value = "moderator";
+  if ((query.get("role") ?? typed.role) === "moderator") role.value = "moderator";
   const token = el("textarea", { name: "token", rows: 3, spellcheck: false, value: given });
   const tokenBox = el("details", { open: false }, el("summary", {}, "I have a token"), field("Token", token));
   const microphone = checkBox("Microphone on", { name: "microphone", checked: query.get("microphone") !== "off" });
@@ -44,6 +48,7 @@ export function showEntry(root, enter) {
     event.preventDefault();
     button.disabled = true;
     problem.textContent = "";
+    sessionStorage.setItem(TYPED_KEY, JSON.stringify({ name: name.value, room: room.value, role: role.value }));
     try {
       const own = token.value.trim();
       await enter({
@@ -76,9 +81,19 @@ export function showEntry(root, enter) {
 async function developmentToken(room, name, role) {
   const response = await fetch(`/dev/token?${new URLSearchParams({ room, name, role })}`).catch(() => null);
   if (!response) throw new Error("The server could not be reached.");
-  if (!response.ok) throw new Error("This server hands out no tokens of its own. Paste the token that you were given.");
+  if (response.status === 404) throw new Error("This server hands out no tokens of its own. Paste the token that you were given.");
   const text = await response.text();
+  if (!response.ok) throw new Error(`The server refused this: ${reason(text)}.`);
   return text.startsWith("{") ? JSON.parse(text).token : text.trim();
+}
+
+/** What a refusal says. @param {string} text */
+function reason(text) {
+  try {
+    return JSON.parse(text).msg ?? text;
+  } catch {
+    return text;
+  }
 }
 
 /** What a token says, unchecked: for show only. @param {string} token */

@@ -84,7 +84,10 @@ const FOLDS = {
     store.invitations.delete(room_id);
     if (reason === "destroyed") store.breakouts.delete(room_id);
   },
-  didAckRejectBreakoutRoom: (store, { room_id }) => store.invitations.delete(room_id),
+  didAckRejectBreakoutRoom: (store, { room_id }, room) => {
+    store.invitations.delete(room_id);
+    forgetClosed(store, room);
+  },
 
   // The own moves.
   didBreakoutroomjoining: (store, { name }) => (store.joining = name),
@@ -92,6 +95,7 @@ const FOLDS = {
   didConnectedBreakoutRoom: (store, data) => {
     const { room_id, name, settings, userList, presenter } = data;
     store.joining = null;
+    store.hearingOnly = false;
     store.invitations.clear();
     addBreakout(store, { ...settings, room_id, name });
     change(store, store.me, { place: room_id });
@@ -99,14 +103,16 @@ const FOLDS = {
     store.presenting = presentingOf(presenter);
     store.talkers = new Set();
   },
-  didDisconnectedBreakoutRoom: (store, { room_id, reason, state, away, presenter }) => {
+  didDisconnectedBreakoutRoom: (store, { room_id, reason, state, away, presenter }, room) => {
     foldState(store, state);
+    store.hearingOnly = false;
     if (reason === "destroyed") store.breakouts.delete(room_id);
     store.leg = { ...NO_FLAGS };
     change(store, store.me, { place: null });
     if (away) foldAway(store, new Set(away));
     store.presenting = presentingOf(presenter);
     store.talkers = new Set();
+    forgetClosed(store, room);
   },
 
   // Presenting.
@@ -197,6 +203,11 @@ function foldAway(store, away) {
 /** @param {Store} store @param {AnteroomRoom} room */
 async function refreshRooms(store, room) {
   await room.listBreakoutRooms().catch((error) => store.note(error.msg, "bad"));
+}
+
+/** Who runs no room is not told when one that was open to them is gone. @param {Store} store @param {AnteroomRoom} room */
+function forgetClosed(store, room) {
+  if (!store.isModerator) void refreshRooms(store, room);
 }
 
 /** @param {Store} store @param {any} invitation */

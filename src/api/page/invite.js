@@ -36,14 +36,18 @@ export function inviteDialog(room, page) {
   const boxes = people.map((person) => checkBox(person.name, { value: person.id }));
   const force = checkBox("Bring them there without asking", {});
   const term = el("select", {}, ...TERMS.map(([seconds, words]) => el("option", { value: seconds, selected: seconds === 120 }, words)));
+  const send = el("button", { type: "submit", class: "primary", disabled: true }, "Invite");
   const form = el("form", { class: "stack" },
     people.length > 0
       ? el("fieldset", {}, el("legend", {}, "From the main room"), ...boxes)
       : el("p", { class: "muted" }, "Nobody else is in the main room."),
     store.isModerator ? force : null,
     field("The invitation stands for", term),
-    el("div", { class: "row end" }, el("button", { type: "submit", class: "primary", disabled: people.length === 0 }, "Invite")));
+    el("div", { class: "row end" }, send));
   const { close } = openDialog(`Invite to ${room.name}`, [form]);
+  form.addEventListener("change", () => {
+    send.disabled = !boxes.some((box) => box.querySelector("input").checked);
+  });
   form.addEventListener("submit", (/** @type {Event} */ event) => {
     event.preventDefault();
     const clients = boxes.map((box) => box.querySelector("input")).filter((box) => box.checked).map((box) => box.value);

@@ -101,6 +101,8 @@ const ENDINGS = {
 
 /** @param {Store} store */
 function showEnd(store) {
+  // An open one would lie over the way back in, and act on a meeting that is over.
+  for (const dialog of document.querySelectorAll("dialog")) dialog.close();
   at("meeting").hidden = true;
   at("words").hidden = true;
   const again = el("button", { type: "button", class: "primary", onclick: () => location.reload() }, "Join again");

@@ -55,7 +55,11 @@ export class Page {
       share: kinds?.share === true,
       canvas: kinds?.canvas === true,
     };
-    return this.attempt(() => this.room.joinBreakOutRoom({ room_id: id, role, streamInfo }));
+    return this.attempt(async () => {
+      await this.room.joinBreakOutRoom({ room_id: id, role, streamInfo });
+      this.store.hearingOnly = !streamInfo.audio;
+      this.store.changed();
+    });
   }
 
   /** @param {number} code */

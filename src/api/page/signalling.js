@@ -13,6 +13,9 @@ const FINAL_CLOSE = 4000;
 /** How the server closes after `leaveRoom`. */
 const NORMAL_CLOSE = 1000;
 
+/** The HTTP status of a token that does not let its bearer in. */
+const UNAUTHORIZED = 401;
+
 /** Why a request failed: a stable code and name, and a text that a person can act on. */
 export class AnteroomError extends Error {
   /**
@@ -76,7 +79,7 @@ export class Signalling extends EventTarget {
     return new Promise((resolve, reject) => {
       const fail = () => {
         clearTimeout(timer);
-        reject(new AnteroomError(0, "unreachable", "The server could not be reached, or refused this token."));
+        void whyNot(url).then(reject);
       };
       const timer = setTimeout(() => {
         this.#drop();
@@ -181,6 +184,18 @@ export class Signalling extends EventTarget {
     if (result === 0 || result === undefined) waiting.resolve(frame);
     else waiting.reject(new AnteroomError(result, error ?? "error", textOf(msg), frame.data));
   }
+}
+
+/**
+ * Why a socket did not open. Browsers do not tell; a plain request to the same address is answered.
+ * It tells a token that will never be accepted from a server that is away for a while.
+ * @param {string} url
+ */
+async function whyNot(url) {
+  const response = await fetch(url.replace(/^ws/, "http"), { cache: "no-store" }).catch(() => null);
+  if (response?.status !== UNAUTHORIZED) return new AnteroomError(0, "unreachable", "The server could not be reached.");
+  const { error, msg } = await response.json().catch(() => ({}));
+  return new AnteroomError(UNAUTHORIZED, error ?? "bad_token", `The server refused the token: ${String(msg ?? "it is not valid").replace(/^the token /, "it ")}.`);
 }
 
 /** @param {unknown} msg */

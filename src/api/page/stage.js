@@ -77,9 +77,15 @@ function seen(store) {
     pictures.push({ key: `p-${person.id}`, kind: "video", id: person.id, name: person.name, track: null, own: false, label: person.name });
   }
   if (self) {
-    pictures.unshift({ key: "own", kind: "video", id: self.id, name: self.name, track: store.local.get("video") ?? null, own: true, label: "You" });
+    pictures.unshift({ key: "own", kind: "video", id: self.id, name: self.name, track: store.local.get("video") ?? null, own: true, label: ownLabel(store) });
   }
   return pictures.slice(0, MAX_TILES);
+}
+
+/** @param {import("./store.js").Store} store */
+function ownLabel(store) {
+  const unseen = store.local.has("video") && (!store.carried.video || store.silenced);
+  return unseen ? "You · not seen by others here" : "You";
 }
 
 /** @param {Picture} picture */

@@ -69,6 +69,8 @@ export class Store extends EventTarget {
     this.invitations = new Map();
     /** The name of the room that this page is being taken to. @type {string | null} */
     this.joining = null;
+    /** Whether this page is in a breakout room without sending its microphone there. */
+    this.hearingOnly = false;
     /** Who is heard now. @type {Set<string>} */
     this.talkers = new Set();
     /** Who presents where this page is. @type {{share: Presenter | null, canvas: Presenter | null}} */
@@ -95,6 +97,21 @@ export class Store extends EventTarget {
 
   get isModerator() {
     return this.self?.role === "moderator";
+  }
+
+  /** What is carried where this page is. @type {Kinds} */
+  get carried() {
+    return (this.place === null ? null : this.breakouts.get(this.place)?.kinds) ?? this.kinds;
+  }
+
+  /** Whether a microphone that is on stays unheard, whatever its switch says. */
+  get unheard() {
+    return !this.carried.audio || this.hearingOnly || this.silenced;
+  }
+
+  /** In a lecture only moderators are heard and seen. */
+  get silenced() {
+    return this.mode === "lecture" && !this.isModerator;
   }
 
   /** The own rooms count as well as a moderator's rights. @param {Breakout} room */

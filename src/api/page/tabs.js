@@ -45,7 +45,9 @@ export function tabsView(root, meeting, store) {
     }
     for (const [other, tab] of tabs) {
       tab.setAttribute("aria-selected", String(other === name));
-      tab.tabIndex = other === name ? 0 : -1;
+      // A keyboard comes in by the selected tab, or by that of the panel beside the stage: a desktop
+      // does not show the stage's own.
+      tab.tabIndex = other === name || (name === "stage" && other === "people") ? 0 : -1;
     }
     tabs.get("people")?.classList.toggle("beside", name === "stage");
     render();
