@@ -91,6 +91,8 @@ export function openDialog(title, content) {
   dialog.addEventListener("click", (/** @type {Event} */ event) => event.target === dialog && close());
   document.body.append(dialog);
   dialog.showModal();
+  // What the dialog is for has the focus, not the button that leaves it.
+  /** @type {HTMLElement | null} */ (dialog.querySelector("input, select, textarea, .row.end button"))?.focus();
   return { dialog, close };
 }
 

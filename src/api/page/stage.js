@@ -69,17 +69,22 @@ function seen(store) {
   const pictures = [];
   for (const slot of store.slots) {
     const person = slot.clientId === null || slot.kind !== "video" ? null : store.people.get(slot.clientId);
-    if (person) pictures.push({ key: slot.mid, kind: "video", id: person.id, name: person.name, track: slot.track, own: false, label: person.name });
+    if (person) pictures.push({ key: slot.mid, kind: "video", id: person.id, name: person.name, track: slot.track, own: false, label: tileLabel(person) });
   }
   const faces = new Set(pictures.map((picture) => picture.id));
   for (const person of store.peopleIn(store.place)) {
     if (person.id === store.me || faces.has(person.id)) continue;
-    pictures.push({ key: `p-${person.id}`, kind: "video", id: person.id, name: person.name, track: null, own: false, label: person.name });
+    pictures.push({ key: `p-${person.id}`, kind: "video", id: person.id, name: person.name, track: null, own: false, label: tileLabel(person) });
   }
   if (self) {
     pictures.unshift({ key: "own", kind: "video", id: self.id, name: self.name, track: store.local.get("video") ?? null, own: true, label: ownLabel(store) });
   }
   return pictures.slice(0, MAX_TILES);
+}
+
+/** @param {import("./store.js").Person} person */
+function tileLabel(person) {
+  return person.microphone ? person.name : `${person.name} · muted`;
 }
 
 /** @param {import("./store.js").Store} store */
