@@ -47,7 +47,7 @@ pub(super) struct Context {
     pub(super) now: Time,
     pub(super) settings: ControlSettings,
     pub(super) random: Random,
-    /// Bounded by what one input fans out to: the driver drains it before the next input.
+    /// Bounded by what a few inputs fan out to: the driver drains it before the next request.
     outputs: VecDeque<ControlOutput>,
     links: BTreeMap<LinkId, Link>,
     /// Whose media a participant's is; bounded by the seats.

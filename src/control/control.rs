@@ -23,9 +23,12 @@ const MAX_REQUEST_ID: usize = 128;
 
 /// All rooms of a node.
 ///
-/// Fed with [`Control::handle`] and [`Control::handle_timeout`]; after each of them
-/// [`Control::poll_output`] is drained, in order. Time never goes back: an earlier `now` counts as
-/// the latest one.
+/// Fed with [`Control::handle`] and [`Control::handle_timeout`]; after them [`Control::poll_output`]
+/// is drained, in order. Time never goes back: an earlier `now` counts as the latest one.
+///
+/// What a worker reports counts before what is due at the same moment, so that a worker is not taken
+/// for silent whose report waited in a queue: deadlines stay as they are in [`Control::handle`] of a
+/// report, until another input or [`Control::handle_timeout`].
 pub struct Control {
     cx: Context,
     /// At most `max_rooms`.
@@ -49,7 +52,11 @@ impl Control {
 
     /// Takes one input.
     pub fn handle(&mut self, now: Time, input: ControlInput) {
-        self.handle_timeout(now);
+        if matches!(input, ControlInput::Media { .. }) {
+            self.cx.now = self.cx.now.max(now);
+        } else {
+            self.handle_timeout(now);
+        }
         match input {
             ControlInput::LinkOpened { link, claims } => self.cx.open_link(link, claims),
             ControlInput::Request { link, request } => self.request(link, request),

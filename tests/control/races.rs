@@ -284,6 +284,23 @@ fn a_silent_worker_is_fenced_and_nothing_waits_for_it() {
 }
 
 #[test]
+fn a_worker_whose_report_was_kept_waiting_is_not_silent() {
+    let mut world = World::default();
+    let (moderator, guest, room) = hall(&mut world);
+    world.manners.moves = false;
+    let moved = force_later(&mut world, &moderator, &guest, &room);
+    let second = world.send(moderator.link, Method::JoinBreakOutRoom, entry(&room));
+    // Nobody looked at the queue of reports for longer than a worker may be silent.
+    world.now = world.now + Duration::from_secs(3);
+    world.move_now();
+    world.move_now();
+    world.wait(Duration::ZERO);
+    assert!(world.fenced.is_empty());
+    assert_eq!(world.ack(moderator.link, &moved)["result"], 0);
+    assert_eq!(world.ack(moderator.link, &second)["result"], 0);
+}
+
+#[test]
 fn destroy_goes_on_without_its_worker() {
     let mut world = World::default();
     let (moderator, guest, room) = hall(&mut world);
