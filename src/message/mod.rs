@@ -13,6 +13,7 @@ mod method;
 mod refusal;
 mod room_settings;
 mod signal;
+mod size;
 
 pub use event::{
     BreakoutDetails, ConnectedBreakoutRoom, DisconnectedBreakoutRoom, EndReason, Event, EventName,
@@ -28,3 +29,4 @@ pub use method::Method;
 pub use refusal::Refusal;
 pub use room_settings::{Role, RoomMode, RoomSettings};
 pub use signal::{AdminReply, AdminRequest, Claims, CloseReason, ControlInput, ControlOutput};
+pub use size::json_size;

@@ -6,7 +6,7 @@ use anteroom::control::Audience;
 use anteroom::message::{Frame, Method, Request};
 use serde_json::{Value, json};
 
-use crate::stories::{enter, force, invite, make_room, plan};
+use crate::stories::{enter, force, invite, make_room, plan, with};
 use crate::world::{Person, ROOM, World};
 
 /// The events that somebody was sent, as `replay` shows them.
@@ -92,6 +92,45 @@ fn older_than_the_log_is_a_snapshot() {
     assert_eq!(ack["snapshot"]["seq"], world.view().seq);
     let ack = world.must(&guest, Method::Replay, json!({"from_seq": old + 1}));
     assert_eq!((&ack["events"][0]["seq"], &ack["events"][0]["prev"]), (&json!(old + 1), &json!(old)));
+}
+
+#[test]
+fn more_than_an_answer_should_hold_is_a_snapshot() {
+    let mut world = World::default();
+    world.checks = false;
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    let start = world.view().seq;
+    for number in 0..2_000 {
+        world.must(&moderator, Method::SetMicrophone, json!({"on": number % 2 == 1}));
+        world.wait(Duration::from_millis(100));
+        world.forget_frames();
+    }
+    let ack = world.must(&guest, Method::Replay, json!({"from_seq": start + 1}));
+    assert_eq!(ack["events"].as_array().unwrap().len(), 2_000);
+    world.must(&moderator, Method::SetMicrophone, json!({"on": false}));
+    let ack = world.must(&guest, Method::Replay, json!({"from_seq": start + 1}));
+    assert_eq!(ack["snapshot"]["seq"], world.view().seq);
+    let ack = world.must(&guest, Method::Replay, json!({"from_seq": start + 2}));
+    assert_eq!(ack["events"][0]["prev"], start + 1);
+}
+
+#[test]
+fn long_events_are_no_replay_but_a_snapshot() {
+    let mut world = World::default();
+    world.checks = false;
+    let moderator = world.moderator("Mia");
+    let plan = with(with(plan(), "max_rooms", json!(10)), "name", json!("\u{1f600}".repeat(120)));
+    let start = world.view().seq;
+    for _ in 0..200 {
+        world.must(&moderator, Method::CreateBreakOutRoom, plan.clone());
+        world.must(&moderator, Method::DestroyAllBreakOutSession, json!({}));
+        world.forget_frames();
+    }
+    let ack = world.must(&moderator, Method::Replay, json!({"from_seq": start}));
+    assert!(ack["snapshot"].is_object(), "1.2 MB of names");
+    let ack = world.must(&moderator, Method::Replay, json!({"from_seq": world.view().seq - 100}));
+    assert!(ack["events"].is_array());
 }
 
 #[test]

@@ -16,6 +16,8 @@ pub type Sent = (ClientId, u64, u64, &'static str);
 
 /// How long the log keeps an event.
 const KEPT: Duration = Duration::from_secs(600);
+/// How many events a replay answers with at most.
+const REPLAYED: usize = 2_000;
 
 #[derive(Default)]
 pub struct Tale {
@@ -110,7 +112,8 @@ impl Tale {
         same(replica.view.as_ref(), view)
     }
 
-    /// What a replay should answer: each event's seq and prev; nothing if the log does not reach back.
+    /// What a replay should answer: each event's seq and prev; nothing if the log does not reach back,
+    /// or if they are too many.
     pub fn replay(&self, client: ClientId, from: u64) -> Option<Vec<(u64, u64)>> {
         let first = self.kept.front().map_or(self.seq + 1, |(seq, _)| *seq);
         if from < first && first > 1 {
@@ -118,7 +121,8 @@ impl Tale {
         }
         let mine = self.addressed.get(&client).map_or(&[][..], |seqs| seqs);
         let prevs = std::iter::once(0).chain(mine.iter().copied());
-        Some(mine.iter().copied().zip(prevs).filter(|(seq, _)| *seq >= from).collect())
+        let events: Vec<_> = mine.iter().copied().zip(prevs).filter(|(seq, _)| *seq >= from).collect();
+        (events.len() <= REPLAYED).then_some(events)
     }
 
     /// The number of the next event.
