@@ -14,7 +14,7 @@ use super::seat::{Media, Place, Reconnect, Seat};
 use super::session::Session;
 use crate::base::{ClientId, Epoch, LinkId, ParticipantId};
 use crate::message::{
-    self as protocol, CloseReason, Connect, Event, LossReason, MediaCommand, Method, Person, Placement,
+    self as protocol, CloseReason, Connect, Event, Frame, LossReason, MediaCommand, Person, Placement,
     Refusal, Role, SdpRefusal, SlotBinding, SlotState, Tracks,
 };
 
@@ -296,7 +296,8 @@ impl Session {
         if let Some(link) = cx.link_mut(fresh.reply.link) {
             link.joining = None;
         }
-        cx.ack(fresh.reply.link, &fresh.reply.id, Method::JoinRoom.failure_ack(), denied.data());
+        let ReplyTo { link, id, method } = fresh.reply;
+        cx.ack(link, Frame::failure(id, Some(method), None, denied.data()));
         self.mind_emptiness(cx);
     }
 

@@ -162,10 +162,9 @@ impl Control {
         if closing {
             return refuse(&mut self.cx, link, &request, Refusal::NotConnected);
         }
-        if request.id.len() > MAX_REQUEST_ID {
-            let denied = Denied::field("id", "at most 128 bytes long");
-            let ack = request.method.parse().map_or(Method::UNKNOWN_ACK, Method::failure_ack);
-            return self.cx.ack(link, &request.id, ack, denied.data());
+        if !(1..=MAX_REQUEST_ID).contains(&request.id.len()) {
+            let denied = Denied::field("id", "a text of 1 to 128 bytes");
+            return self.cx.ack(link, request.failure(denied.data()));
         }
         if let Some(SeatRef { session, client }) = seat {
             self.with(session, |session, cx| session.request(cx, link, client, request));
@@ -179,7 +178,7 @@ impl Control {
             }
             (None, Ok(Method::JoinRoom)) => {
                 if let Err(denied) = self.join_room(link, &request) {
-                    self.cx.ack(link, &request.id, Method::JoinRoom.failure_ack(), denied.data());
+                    self.cx.ack(link, request.failure(denied.data()));
                 }
             }
             _ => refuse(&mut self.cx, link, &request, Refusal::NotConnected),

@@ -109,7 +109,7 @@ impl Session {
                 let nobody = clients.is_empty();
                 let data = invited(&Picked { clients, failed });
                 if nobody {
-                    self.ack_failure(cx, by, &reply, data);
+                    self.ack_failure(cx, by, &reply, None, data);
                 } else {
                     self.ack_since(cx, by, &reply, before, data);
                 }

@@ -233,11 +233,7 @@ impl Session {
         let failed = Event::FailedJoinBreakoutRoom { client, room, refusal: denied.refusal };
         self.tell(cx, failed, audience);
         if let Cause::Own(reply) = &join.cause {
-            let mut data = denied.data();
-            if let Value::Object(data) = &mut data {
-                data.insert("room_id".to_owned(), json!(room));
-            }
-            self.ack_failure(cx, client, reply, data);
+            self.ack_failure(cx, client, reply, Some(room), denied.data());
         }
         self.settle_forced(cx, client, &join.cause, Some(denied.refusal));
         // An invitation does not end while its join is under way.

@@ -20,7 +20,7 @@ pub use event::{
     Invitation, LeaveReason, Member, ParentFlags, Person, Presentation, RejectReason, ReturnReason, RoomRef,
     SlotState, WithdrawReason,
 };
-pub use frame::{AckName, Frame, Request};
+pub use frame::{AckName, Frame, Request, named_room};
 pub use media::{
     Answer, Connect, GroupSettings, LossReason, MediaCommand, MediaReport, Moved, Placement, SdpRefusal,
     SlotBinding, SlotLine, SlotReason, SrtpProfile, Talker, Tracks,

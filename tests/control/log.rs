@@ -166,6 +166,25 @@ fn the_same_id_is_the_same_request() {
 }
 
 #[test]
+fn a_refused_join_names_its_room_if_it_is_one() {
+    let mut world = World::default();
+    let stranger = world.open("Eve", anteroom::message::Role::Participant);
+    let guest = world.participant("Gus");
+    let room = "0123456789abcdef".repeat(2);
+    for (link, id, code) in [(stranger, json!(room), 1171), (guest.link, json!(room), 9702)] {
+        let ack = world.ask(link, Method::JoinBreakOutRoom, json!({"room_id": id}));
+        assert_eq!((&ack["result"], &ack["room_id"]), (&json!(code), &id));
+        for none in [json!("x".repeat(1_000)), json!(7), json!(null)] {
+            let ack = world.ask(link, Method::JoinBreakOutRoom, json!({"room_id": none}));
+            assert_eq!(ack.get("room_id"), Some(&json!(null)), "{ack}");
+        }
+        let request = Request::new("x".repeat(129), "joinBreakOutRoom", json!({"room_id": room}));
+        world.request(link, request);
+        assert_eq!(world.ack(link, &"x".repeat(129))["room_id"], room);
+    }
+}
+
+#[test]
 fn a_repeat_of_a_pending_request_gets_the_one_ack() {
     let mut world = World::default();
     let moderator = world.moderator("Mia");
