@@ -146,7 +146,7 @@ impl Session {
     fn attach(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
         seat.resume = cx.random.next_u128();
-        seat.answers.begin(cx.now, &reply.id);
+        seat.answers.begin(cx.now, &reply.id, Some(reply.method));
         let before = seat.link.replace(reply.link);
         if let Some(before) = before.filter(|before| *before != reply.link) {
             cx.replace_link(before, CloseReason::Replaced);

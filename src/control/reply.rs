@@ -79,7 +79,7 @@ impl Session {
     fn answer(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo, frame: Frame) {
         let mut target = cx.link(reply.link).map(|_| reply.link);
         if let Some(seat) = self.seats.get_mut(&client) {
-            seat.answers.answered(&reply.id, frame.clone());
+            seat.answers.answered(&frame);
             target = target.or(seat.link);
         }
         if let Some(link) = target {

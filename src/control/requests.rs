@@ -41,16 +41,24 @@ impl Session {
         let Some(seat) = self.seats.get_mut(&client) else {
             return refuse(cx, link, &request, Refusal::NotConnected);
         };
-        match seat.answers.begin(cx.now, &request.id) {
+        match seat.answers.begin(cx.now, &request.id, request.method.parse().ok()) {
             Known::New => {}
             // The one ack is still to come.
             Known::Pending => return cx.paid(link),
             Known::Answered(frame) => return cx.ack(link, frame),
+            Known::Taken => {
+                let denied = Denied::field("id", "one that no other request has");
+                return cx.ack(link, request.failure(denied.data()));
+            }
+            Known::Full => {
+                let text = "Too many requests within two minutes. Wait a while and ask again.";
+                return cx.ack(link, request.failure(Refusal::RequestInProgress.data_with(text)));
+            }
         }
         let Request { id, method, params } = request;
         let Ok(method) = method.parse::<Method>() else {
-            let frame = Frame::failure(id.clone(), None, None, unknown_method(&method));
-            seat.answers.answered(&id, frame.clone());
+            let frame = Frame::failure(id, None, None, unknown_method(&method));
+            seat.answers.answered(&frame);
             return cx.ack(link, frame);
         };
         let reply = ReplyTo { link, id, method };

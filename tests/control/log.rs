@@ -126,6 +126,7 @@ fn long_events_are_no_replay_but_a_snapshot() {
         world.must(&moderator, Method::CreateBreakOutRoom, plan.clone());
         world.must(&moderator, Method::DestroyAllBreakOutSession, json!({}));
         world.forget_frames();
+        world.wait(Duration::from_secs(2));
     }
     let ack = world.must(&moderator, Method::Replay, json!({"from_seq": start}));
     assert!(ack["snapshot"].is_object(), "1.2 MB of names");
@@ -140,6 +141,8 @@ fn ten_thousand_events_are_kept() {
     for number in 0..10_100 {
         let on = json!({"on": number % 2 == 1});
         world.must(&moderator, Method::SetMicrophone, on);
+        // No faster than ids are kept for.
+        world.wait(Duration::from_millis(58));
         world.take(moderator.link);
     }
     assert_eq!(world.control.events(ROOM, 1).count(), 10_000);
@@ -163,6 +166,50 @@ fn the_same_id_is_the_same_request() {
     world.wait(Duration::from_secs(120));
     world.request(back.link, create);
     assert_eq!(world.view().rooms.len(), 2, "two minutes later it is a new request");
+}
+
+#[test]
+fn what_changes_nothing_is_answered_anew() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let list = Request::new("list", "listBreakoutRooms", json!({}));
+    world.request(moderator.link, list.clone());
+    make_room(&mut world, &moderator);
+    world.request(moderator.link, list);
+    let rooms: Vec<usize> = world
+        .acks(moderator.link, "list")
+        .iter()
+        .map(|(_, _, data)| data["rooms"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(rooms, [0, 1]);
+    world.request(moderator.link, Request::new("list", "pause", json!({})));
+    assert_eq!(world.acks(moderator.link, "list")[2].2["result"], 1734);
+}
+
+#[test]
+fn no_request_is_done_twice_however_many_come_between() {
+    let mut world = World::default();
+    world.checks = false;
+    let moderator = world.moderator("Mia");
+    let room = make_room(&mut world, &moderator);
+    let create = Request::new("once", "createBreakOutRoom", plan());
+    world.request(moderator.link, create.clone());
+    world.manners.moves = false;
+    let join = Request::new("go", "joinBreakOutRoom", crate::stories::entry(&room));
+    world.request(moderator.link, join.clone());
+    let on = |number: usize| json!({"on": number % 2 == 1});
+    let code = |world: &mut World, number| world.code(&moderator, Method::SetMicrophone, on(number));
+    let done = (0..10_000).take_while(|number| code(&mut world, *number) == 0).count();
+    assert!((1_500..3_000).contains(&done), "{done}");
+    assert_eq!(code(&mut world, 0), 5107, "and not forgotten");
+    world.request(moderator.link, create);
+    world.request(moderator.link, join);
+    assert_eq!((world.view().rooms.len(), world.waiting.len()), (2, 1));
+    assert_eq!(world.acks(moderator.link, "once").len(), 2);
+    world.move_now();
+    assert_eq!(world.acks(moderator.link, "go").len(), 1);
+    world.wait(Duration::from_secs(120));
+    assert_eq!(code(&mut world, 0), 0);
 }
 
 #[test]
