@@ -1,6 +1,5 @@
 //! `/v1/ws`: one client's WebSocket.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,6 +17,7 @@ use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+use super::backlog::{Backlog, BacklogFull};
 use super::inbound::{read_request, too_many};
 use super::link::{Link, LinkEnd, placement_of};
 use super::origin;
@@ -31,9 +31,6 @@ use crate::telemetry::{Clock, RefusedFrame, RefusedLink, wall_clock_seconds};
 
 /// An SDP offer may have 64 KiB by itself, and JSON escapes make it longer.
 const MAX_MESSAGE_BYTES: usize = 128 * 1024;
-
-/// Serialised frames that may wait for a client which reads slowly.
-const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
 
 /// How often an idle client is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -122,8 +119,7 @@ struct Conversation {
     link: Link,
     clock: Clock,
     rate: RequestRate,
-    backlog: VecDeque<Message>,
-    backlog_bytes: usize,
+    backlog: Backlog,
     unflushed: bool,
     heard: Instant,
     /// The newest placement that the client was told and asked about.
@@ -139,8 +135,7 @@ impl Conversation {
             link,
             clock,
             rate: RequestRate::new(clock.now()),
-            backlog: VecDeque::new(),
-            backlog_bytes: 0,
+            backlog: Backlog::default(),
             unflushed: false,
             heard: Instant::now(),
             asked: None,
@@ -189,11 +184,10 @@ impl Conversation {
     /// Hands the oldest waiting message to the socket, which has room for it, or notes that
     /// everything is flushed.
     fn write_next(&mut self) -> Result<(), Ending> {
-        let Some(message) = self.backlog.pop_front() else {
+        let Some(message) = self.backlog.pop() else {
             self.unflushed = false;
             return Ok(());
         };
-        self.backlog_bytes = self.backlog_bytes.saturating_sub(size(&message));
         self.unflushed = true;
         self.sink.start_send_unpin(message).map_err(|_| Ending::Gone)
     }
@@ -216,13 +210,10 @@ impl Conversation {
     }
 
     fn queue_message(&mut self, message: Message) -> Result<(), Ending> {
-        self.backlog_bytes += size(&message);
-        self.backlog.push_back(message);
-        if self.backlog_bytes > MAX_BACKLOG_BYTES {
+        self.backlog.push(message).map_err(|BacklogFull| {
             self.link.metrics().links_too_slow.inc();
-            return Err(close_of(LinkEnd::TooSlow));
-        }
-        Ok(())
+            close_of(LinkEnd::TooSlow)
+        })
     }
 
     async fn take(&mut self, message: Message) -> Result<(), Ending> {
@@ -270,7 +261,7 @@ impl Conversation {
     }
 
     async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), axum::Error> {
-        while let Some(message) = self.backlog.pop_front() {
+        while let Some(message) = self.backlog.pop() {
             self.sink.feed(message).await?;
         }
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
@@ -279,16 +270,6 @@ impl Conversation {
         // before the client has read the last frames.
         while let Some(Ok(_)) = self.stream.next().await {}
         Ok(())
-    }
-}
-
-fn size(message: &Message) -> usize {
-    // A frame's own cost, so that empty ones count as well.
-    const EACH: usize = 64;
-    EACH + match message {
-        Message::Text(text) => text.len(),
-        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
-        Message::Close(_) => 0,
     }
 }
 
