@@ -134,6 +134,9 @@ async fn a_client_that_sends_nonsense_is_told_so_and_stays() {
         let frame = mia.next_frame().await;
         assert_eq!((&frame["ack"], &frame["data"]["result"]), (&json!("error"), &json!(1734)), "{frame}");
     }
+    mia.send_text(&json!({"id": "x".repeat(1_000), "method": "pause"}).to_string()).await;
+    let frame = mia.next_frame().await;
+    assert_eq!((&frame["id"], &frame["ack"]), (&json!("x".repeat(1_000)), &json!("didAckPause")));
     let ack = mia.request("noSuchMethod", json!({})).await;
     assert_eq!((&ack["ack"], &ack["data"]["error"]), (&json!("error"), &json!("bad_parameter")));
     assert_eq!(ack["seq"], Value::Null);
