@@ -42,7 +42,7 @@ pub(super) fn read_request(text: &str) -> Result<Request, Box<Frame>> {
 
 /// The ack of a request beyond a link's rate.
 pub(super) fn too_many(request: &Request) -> Frame {
-    request.failure(Refusal::Internal.data_with("Too many requests. Wait a second and ask again."))
+    request.failure(Refusal::RequestInProgress.data_with("Too many requests. Wait a second and ask again."))
 }
 
 /// What says to which request an ack belongs; of a message that is no request, what of it can be read.
@@ -200,7 +200,7 @@ mod tests {
         else {
             panic!("an ack")
         };
-        assert_eq!((&*id, ack, &data["result"]), ("7", "didAckReplay", &1138.into()));
+        assert_eq!((&*id, ack, &data["result"]), ("7", "didAckReplay", &5107.into()));
     }
 
     #[test]

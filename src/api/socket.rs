@@ -21,7 +21,7 @@ use super::backlog::{Backlog, BacklogFull};
 use super::inbound::{read_request, too_many};
 use super::link::{Link, LinkEnd, placement_of};
 use super::origin;
-use super::rate::RequestRate;
+use super::rate::{RequestRate, cost_of};
 use super::refuse::HttpRefusal;
 use super::router::Doors;
 use super::token::TokenRefusal;
@@ -238,8 +238,10 @@ impl Conversation {
     }
 
     async fn take_text(&mut self, text: &Utf8Bytes) -> Result<(), Ending> {
-        let is_allowed = self.rate.allow(self.clock.now());
-        let request = match read_request(text.as_str()) {
+        let request = read_request(text.as_str());
+        let cost = request.as_ref().map_or(1, cost_of);
+        let is_allowed = self.rate.allow(self.clock.now(), cost);
+        let request = match request {
             Ok(request) if is_allowed => request,
             Ok(request) => {
                 self.link.metrics().frame_refused(RefusedFrame::Rate);
