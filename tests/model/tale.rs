@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anteroom::base::{ClientId, Time};
 use anteroom::control::{Audience, LoggedEvent, SessionView};
-use anteroom::message::Event;
+use anteroom::message::{Event, ParentFlags, ReturnReason};
 
 use super::audience::{self, Inviters, People};
 use super::replica::Replica;
@@ -46,6 +46,7 @@ impl Tale {
                 return Err(format!("event {} after {}", entry.seq, self.seq));
             }
             self.seq = entry.seq;
+            self.check_shown(&entry.event, entries)?;
             let told = self.audience(entry)?;
             for client in told {
                 let mine = self.addressed.entry(client).or_default();
@@ -76,6 +77,18 @@ impl Tale {
             Some(frame) => Err(format!("a frame of no event: {frame:?}")),
             None => Ok(()),
         }
+    }
+
+    /// Who comes back is shown the parent room as it is; after a destroy nothing is paused or muted,
+    /// but for somebody whose seat ends while the destroy is still under way.
+    fn check_shown(&self, event: &Event, entries: &[LoggedEvent]) -> Result<(), String> {
+        let (Event::DisconnectedBreakoutRoom(back), Some(view)) = (event, &self.replica.view) else {
+            return Ok(());
+        };
+        let ends = |entry: &LoggedEvent| matches!(&entry.event, Event::UserDisconnected { person, .. } if person.id == back.client);
+        let is_destroyed = back.reason == ReturnReason::Destroyed && !entries.iter().any(ends);
+        let fine = back.state == view.flags && (!is_destroyed || back.state == ParentFlags::default());
+        if fine { Ok(()) } else { Err(format!("{:?} is not shown by {event:?}", view.flags)) }
     }
 
     /// Who was told, which has to be whom the contract names.
