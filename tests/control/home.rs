@@ -93,6 +93,23 @@ fn clear_brings_everybody_back_and_keeps_the_rooms() {
 }
 
 #[test]
+fn only_hosts_hear_how_each_of_many_is_brought_back() {
+    for method in [Method::ClearAllBreakOutSession, Method::DestroyAllBreakOutSession] {
+        let mut world = World::default();
+        let moderator = world.moderator("Mia");
+        let owner = world.participant("Olli");
+        let people = [world.participant("Ava"), world.participant("Bea")];
+        let room = make_room(&mut world, &owner);
+        force(&mut world, &moderator, &[&people[0], &people[1]], &room);
+        world.forget_frames();
+        world.must(&moderator, method, json!({}));
+        let event = "didUserDisconnectedFromBreakoutRoom";
+        assert_eq!((world.told(&moderator, event).len(), world.told(&owner, event).len()), (2, 2));
+        assert!(people.iter().all(|person| world.told(person, event).is_empty()));
+    }
+}
+
+#[test]
 fn an_owner_clears_the_own_rooms_only() {
     let mut world = World::default();
     let moderator = world.moderator("Mia");
