@@ -138,6 +138,23 @@ fn who_gives_a_join_up_is_taken_back() {
 }
 
 #[test]
+fn a_join_under_way_is_left_and_not_rejected() {
+    for forced in [true, false] {
+        let mut world = World::default();
+        let (moderator, guest, room) = hall(&mut world);
+        let id = if forced {
+            force_later(&mut world, &moderator, &guest, &room)
+        } else {
+            world.send(guest.link, Method::JoinBreakOutRoom, entry(&room))
+        };
+        assert_eq!(world.code(&guest, Method::RejectBreakOutRoom, json!({"room_id": room})), 9705);
+        world.move_now();
+        let link = if forced { moderator.link } else { guest.link };
+        assert_eq!(world.ack(link, &id)["result"], 0);
+    }
+}
+
+#[test]
 fn who_is_moving_cannot_be_moved() {
     let mut world = World::default();
     let (moderator, guest, room) = hall(&mut world);

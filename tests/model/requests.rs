@@ -267,7 +267,11 @@ impl Session {
     fn reject(&mut self, who: ClientId, p: Params<'_>) -> Check {
         self.grouped(who)?;
         let room = self.room(p)?;
-        self.seat(who).invited.remove(&room).map(|_| ()).ok_or(Refusal::NotInvited)
+        let seat = self.seat(who);
+        // An invitation is being used by the join that is under way; a forced one needs none.
+        let joins = seat.moving.is_some_and(|moving| moving.to == Place::Breakout(room));
+        ensure(!joins, Refusal::NotInvited)?;
+        seat.invited.remove(&room).map(|_| ()).ok_or(Refusal::NotInvited)
     }
 
     fn disconnect(&mut self, who: ClientId, id: &str, p: Params<'_>) -> Check<Outcome> {
