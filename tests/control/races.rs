@@ -131,8 +131,10 @@ fn who_gives_a_join_up_is_taken_back() {
     world.move_now();
     assert!(world.acks(guest.link, &leave).is_empty());
     assert_eq!(world.code(&guest, Method::JoinBreakOutRoom, entry(&room)), 5107);
+    let given_up = world.view().seq;
     world.move_now();
     assert_eq!(world.ack(guest.link, &leave)["result"], 0);
+    assert_eq!(world.acks(guest.link, &leave)[0].1, Some(given_up));
     in_parent(&world, &guest);
     assert_eq!(world.view().invitations.len(), 1, "the invitation is still good");
 }
