@@ -77,11 +77,8 @@ impl<'a> Params<'a> {
     }
 
     /// Any number, for fields whose range is checked later.
-    pub(super) fn number(self, name: &str) -> Result<&'a serde_json::Number, Denied> {
-        match self.get(name) {
-            Some(Value::Number(number)) => Ok(number),
-            _ => Err(Denied::field(name, "a number")),
-        }
+    pub(super) fn number(self, name: &str) -> Result<&'a Value, Denied> {
+        self.get(name).filter(|value| value.is_number()).ok_or_else(|| Denied::field(name, "a number"))
     }
 
     /// `participants`, with the contract's own code for absence, wrong type and too few.

@@ -83,6 +83,24 @@ fn the_checks_of_create_come_in_their_order() {
 }
 
 #[test]
+fn the_types_of_a_deal_are_checked_before_its_numbers() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let deal = Method::CreateAndInviteBreakoutRoom;
+    let numbers =
+        [("participants", json!(1), 1724), ("participants", json!(6), 1725), ("max_rooms", json!(11), 1726)];
+    for (number, value, code) in numbers {
+        let params = with(plan(), number, value);
+        assert_eq!(world.code(&moderator, deal, params.clone()), code);
+        for (field, wrong) in
+            [("force_join", json!(1)), ("include_moderators", json!("no")), ("seed", json!(-1))]
+        {
+            assert_eq!(world.code(&moderator, deal, with(params.clone(), field, wrong)), 1734, "{field}");
+        }
+    }
+}
+
+#[test]
 fn where_two_cannot_be_heard_no_room_can_be_made() {
     let room = RoomSettings { max_active_talkers: 2, share: false, ..RoomSettings::default() };
     let mut world = World::new(ControlSettings { room, ..ControlSettings::default() });
