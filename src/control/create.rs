@@ -8,7 +8,7 @@ use super::breakout::Breakout;
 use super::context::Context;
 use super::denied::Denied;
 use super::log::Audience;
-use super::params::Params;
+use super::params::{Params, whole};
 use super::reply::Answer;
 use super::seat::Place;
 use super::session::Session;
@@ -80,7 +80,7 @@ impl Session {
             let text = format!("`participants` is at most {limit} here.");
             return Err(Denied::new(Refusal::ParticipantsAboveLimit, text));
         }
-        let count = asked.max_rooms.as_u64().filter(|count| *count >= 1);
+        let count = whole(asked.max_rooms).filter(|count| *count >= 1);
         let count = count.ok_or_else(|| Denied::field("max_rooms", "a whole number of at least 1"))?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if count.saturating_add(self.rooms.len()) > MAX_ROOMS {

@@ -17,6 +17,15 @@ pub(super) const MAX_NAME: usize = 128;
 /// Most m-lines that `tracks` may name. An offer has no more.
 const MAX_TRACKS: usize = 32;
 
+/// A whole number of at least 0, however it is written: `3`, `3.0` and `3e0` are one number to most
+/// languages. One beyond all limits is as large as any.
+pub(super) fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        let number = value.as_f64().filter(|number| *number >= 0.0 && number.fract() == 0.0)?;
+        Some(format!("{:.0}", number.abs()).parse().unwrap_or(u64::MAX))
+    })
+}
+
 /// The parameters of one request. A field that is `null` counts as absent.
 #[derive(Clone, Copy)]
 pub(super) struct Params<'a>(pub(super) &'a Map<String, Value>);
@@ -67,7 +76,7 @@ impl<'a> Params<'a> {
         match self.get(name) {
             None => Ok(None),
             Some(value) => {
-                value.as_u64().map(Some).ok_or_else(|| Denied::field(name, "a whole number of at least 0"))
+                whole(value).map(Some).ok_or_else(|| Denied::field(name, "a whole number of at least 0"))
             }
         }
     }
@@ -83,7 +92,7 @@ impl<'a> Params<'a> {
 
     /// `participants`, with the contract's own code for absence, wrong type and too few.
     pub(super) fn participants(self) -> Result<u64, Denied> {
-        let value = self.get("participants").and_then(Value::as_u64);
+        let value = self.get("participants").and_then(whole);
         value.filter(|participants| *participants >= 2).ok_or_else(|| Refusal::ParticipantsMissing.into())
     }
 

@@ -6,6 +6,7 @@ use anteroom::base::{BreakoutId, ClientId, LinkId, ParticipantId, Time};
 use anteroom::message::{BreakoutDetails, Event, MediaReport, Method, Refusal, Request, Role};
 use serde_json::Value;
 
+use super::params::whole;
 use super::requests::Outcome;
 use super::session::{HELD, Place, Room, Session};
 use super::world::{Arrival, Check, Due, Known, World};
@@ -152,7 +153,7 @@ impl World {
             }
             Ok(Method::RestartIce) => self.restart_ice(link, client, request),
             Ok(Method::Replay) => {
-                let fine = request.params.get("from_seq").is_some_and(Value::is_u64);
+                let fine = request.params.get("from_seq").and_then(whole).is_some();
                 let code = if fine { 0 } else { Refusal::BadParameter.code() };
                 self.owe(link, Some(client), &request.id, code);
             }
