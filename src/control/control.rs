@@ -6,7 +6,7 @@ use super::connect::JoinRoom;
 use super::context::{Context, SeatRef, SessionId};
 use super::denied::Denied;
 use super::log::LoggedEvent;
-use super::params::{MAX_NAME, Params};
+use super::params::{MAX_NAME, Params, is_name};
 use super::reply::ReplyTo;
 use super::requests::refuse;
 use super::session::Session;
@@ -350,8 +350,10 @@ fn check_names(claims: &Claims) -> Result<(), Denied> {
 }
 
 fn check_name(field: &str, name: &str) -> Result<(), String> {
-    if name.trim().is_empty() || name.chars().count() > MAX_NAME {
-        return Err(format!("`{field}` must be a text of 1 to {MAX_NAME} characters"));
+    if !is_name(name) {
+        return Err(format!(
+            "`{field}` must be a text of 1 to {MAX_NAME} characters, none of which control or turn text"
+        ));
     }
     Ok(())
 }

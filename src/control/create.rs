@@ -8,7 +8,7 @@ use super::breakout::Breakout;
 use super::context::Context;
 use super::denied::Denied;
 use super::log::Audience;
-use super::params::{Params, whole};
+use super::params::{MAX_NAME, Params, whole};
 use super::reply::Answer;
 use super::seat::Place;
 use super::session::Session;
@@ -131,7 +131,7 @@ impl Session {
             self.made += 1;
             let name = match plan.name {
                 Some(name) if plan.count == 1 => name.to_owned(),
-                Some(name) => format!("{name} {number}"),
+                Some(name) => numbered(name, number),
                 None => format!("Breakout {}", self.made),
             };
             let room = Breakout {
@@ -164,4 +164,12 @@ impl Session {
         self.tell(cx, Event::BreakoutRoomCreated { creator: self.person(owner), rooms: details }, audience);
         (rooms, data)
     }
+}
+
+/// The name of one of several rooms. A long name gives way to its number.
+fn numbered(name: &str, number: usize) -> String {
+    let suffix = format!(" {number}");
+    let mut numbered: String = name.chars().take(MAX_NAME - suffix.len()).collect();
+    numbered.push_str(&suffix);
+    numbered
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::denied::Denied;
-use crate::base::{BreakoutId, ClientId, Kind, Mid};
+use crate::base::{BreakoutId, ClientId, Kind, Mid, is_showable};
 use crate::message::{Refusal, Role, RoomMode, Tracks};
 
 /// Most entries of a list. A session has no more seats.
@@ -16,6 +16,11 @@ pub(super) const MAX_NAME: usize = 128;
 
 /// Most m-lines that `tracks` may name. An offer has no more.
 const MAX_TRACKS: usize = 32;
+
+/// Whether a text can be a name for people.
+pub(super) fn is_name(text: &str) -> bool {
+    is_showable(text) && text.chars().count() <= MAX_NAME
+}
 
 /// A whole number of at least 0, however it is written: `3`, `3.0` and `3e0` are one number to most
 /// languages. One beyond all limits is as large as any.
@@ -63,11 +68,14 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// A name for people: not empty, at most [`MAX_NAME`] characters.
+    /// A name for people, of at most [`MAX_NAME`] characters.
     pub(super) fn optional_name(self, name: &str) -> Result<Option<&'a str>, Denied> {
         let Some(text) = self.optional_text(name)? else { return Ok(None) };
-        if text.trim().is_empty() || text.chars().count() > MAX_NAME {
-            return Err(Denied::field(name, "a text of 1 to 128 characters"));
+        if !is_name(text) {
+            return Err(Denied::field(
+                name,
+                "a text of 1 to 128 characters, none of which control or turn text",
+            ));
         }
         Ok(Some(text))
     }

@@ -65,6 +65,9 @@ fn the_checks_of_create_come_in_their_order() {
         ("share", Value::Null),
         ("max_rooms", json!("three")),
         ("name", json!("")),
+        ("name", json!("x".repeat(129))),
+        ("name", json!("Lobby\u{7}")),
+        ("name", json!("Lobby\u{202e}")),
         ("open", json!(0)),
     ] {
         let params = with(broken(field, value), "participants", json!(1));
@@ -90,6 +93,17 @@ fn the_checks_of_create_come_in_their_order() {
         with(with(plan(), "max_rooms", json!(9.0)), "participants", json!(3.0)),
     );
     assert_eq!(made["details"][8]["participants"], 3);
+}
+
+#[test]
+fn several_rooms_are_numbered_within_the_length_of_a_name() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let plan = with(with(plan(), "max_rooms", json!(10)), "name", json!("é".repeat(128)));
+    let made = world.must(&moderator, Method::CreateBreakOutRoom, plan);
+    let name = |at: usize| made["details"][at]["name"].as_str().unwrap().to_owned();
+    assert_eq!(name(0), format!("{} 1", "é".repeat(126)));
+    assert_eq!(name(9), format!("{} 10", "é".repeat(125)));
 }
 
 #[test]
