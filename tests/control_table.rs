@@ -33,7 +33,7 @@ use worker::FakeWorker;
 /// answered; `held`: media is lost, signalling is not; `lecture`: in the parent, in lecture mode, R is
 /// destroyed; `left`: a new link of somebody who has left.
 ///
-/// Who is joining is still in the parent room, and may give the join up.
+/// Who is joining is still in the parent room, may give the join up, and has no invitation to turn down.
 /// The moderator and the participant are not invited to R; the owner made R. The chair (another
 /// moderator), Tim (a participant) and nobody else are in the parent.
 const TABLE: &str = "
@@ -85,7 +85,7 @@ joinBreakOutRoom             owner             0     9707    5107 1171    5067 1
 joinBreakOutRoom             participant    9705     9707    5107 1171    5067 1171
 rejectBreakOutRoom           moderator      9705     9705    9705 1171    5067 1171
 rejectBreakOutRoom           owner          9705     9705    9705 1171    5067 1171
-rejectBreakOutRoom           participant    9705     9705       0 1171    5067 1171
+rejectBreakOutRoom           participant    9705     9705    9705 1171    5067 1171
 pause                        moderator         0        0       0 1171       0 1171
 pause                        owner          5007        0    5007 1171    5007 1171
 pause                        participant    5007        0    5007 1171    5007 1171

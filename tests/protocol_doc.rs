@@ -78,9 +78,28 @@ fn every_refusal_is_in_the_table_with_its_code_and_name() {
     assert_eq!(documented, known);
 }
 
+/// What a text says of each WebSocket close: `(code, "reason")`.
+fn closes() -> BTreeSet<String> {
+    rows("Limits of a link")
+        .iter()
+        .map(|row| format!("({}, \"{}\")", row[0], row[1].trim_matches('`')))
+        .collect()
+}
+
+#[test]
+fn every_close_is_in_the_table_with_its_reason() {
+    let door = include_str!("../src/api/socket.rs");
+    let literal = |rest: &str| rest.starts_with(|c: char| c.is_ascii_digit());
+    let known = door.split("Ending::Close(").skip(1).filter(|rest| literal(rest));
+    let known: BTreeSet<String> =
+        known.map(|rest| format!("({})", rest.split(')').next().unwrap())).collect();
+    assert_eq!(closes(), known);
+}
+
 #[test]
 fn no_other_code_is_named() {
-    let known: BTreeSet<String> = Refusal::ALL.iter().map(|refusal| refusal.code().to_string()).collect();
+    let mut known: BTreeSet<String> = Refusal::ALL.iter().map(|refusal| refusal.code().to_string()).collect();
+    known.extend(closes().iter().map(|close| close[1..5].to_owned()));
     let numbers = PAGE.split(|letter: char| !letter.is_ascii_digit()).filter(|number| number.len() == 4);
     for number in numbers {
         assert!(known.contains(number), "{number} is no code");

@@ -120,7 +120,9 @@ fn read_room(body: &[u8], defaults: &RoomSettings) -> Result<(String, RoomSettin
         return Err(bad("`name` is missing or no string".to_owned()));
     };
     check_text("name", &name, MAX_ROOM_BYTES).map_err(|_| {
-        bad(format!("`name` has to have 1 to {MAX_ROOM_BYTES} bytes, without control characters"))
+        bad(format!(
+            "`name` has to have 1 to {MAX_ROOM_BYTES} bytes, without characters that control or turn text"
+        ))
     })?;
     let defaults = serde_json::to_value(defaults).map_err(|error| bad(error.to_string()))?;
     let Value::Object(mut settings) = defaults else { return Err(bad("no settings".to_owned())) };

@@ -1,10 +1,10 @@
 //! From the text of a WebSocket message to a request, or to the ack that refuses it.
 
-use std::str::FromStr;
-
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::message::{Frame, Method, Refusal, Request};
+use crate::base::BreakoutId;
+use crate::message::{Frame, Method, Refusal, Request, named_room};
 
 /// Nesting of braces and brackets that a request may have; the contract's objects have 3.
 const MAX_DEPTH: usize = 32;
@@ -14,43 +14,85 @@ const MAX_NAME_BYTES: usize = 128;
 
 /// Reads a request.
 ///
-/// The error is the ack to send instead: under the method's name where one could be read.
+/// The error is the ack to send instead: under the message's own id and its method's name, where
+/// these can be read.
 pub(super) fn read_request(text: &str) -> Result<Request, Box<Frame>> {
-    let refuse = |id: &str, method: Option<Method>, why: &str| Box::new(refused(id, method, why));
     if is_too_deep(text) {
-        return Err(refuse("", None, &format!("This message is nested deeper than {MAX_DEPTH} levels.")));
+        return Err(
+            Envelope::skim(text).refused(&format!("This message is nested deeper than {MAX_DEPTH} levels."))
+        );
     }
     let value: Value = serde_json::from_str(text)
-        .map_err(|error| refuse("", None, &format!("This message is no JSON: {error}.")))?;
+        .map_err(|error| Envelope::default().refused(&format!("This message is no JSON: {error}.")))?;
     let Value::Object(mut map) = value else {
-        return Err(refuse("", None, "A message is an object: {\"id\", \"method\", \"params\"}."));
+        return Err(Envelope::default().refused("A message is an object: {\"id\", \"method\", \"params\"}."));
     };
-    let id = take_name(&mut map, "id").map_err(|why| refuse("", None, &why))?;
-    let name = take_name(&mut map, "method").map_err(|why| refuse(&id, None, &why))?;
+    let envelope = Envelope::of(&map);
+    let (id, method) = match (take_name(&mut map, "id"), take_name(&mut map, "method")) {
+        (Ok(id), Ok(method)) => (id, method),
+        (Err(why), _) | (_, Err(why)) => return Err(envelope.refused(&why)),
+    };
     let params = match map.remove("params") {
         None => Map::new(),
         Some(Value::Object(params)) => params,
-        Some(_) => {
-            return Err(refuse(&id, Method::from_str(&name).ok(), "`params` has to be an object."));
-        }
+        Some(_) => return Err(envelope.refused("`params` has to be an object.")),
     };
-    Ok(Request { id, method: name, params })
-}
-
-/// The ack of a message that is no request.
-fn refused(id: &str, method: Option<Method>, why: &str) -> Frame {
-    refused_with(Refusal::BadParameter, id, method, why)
+    Ok(Request { id, method, params })
 }
 
 /// The ack of a request beyond a link's rate.
 pub(super) fn too_many(request: &Request) -> Frame {
-    let method = Method::from_str(&request.method).ok();
-    refused_with(Refusal::Internal, &request.id, method, "Too many requests. Wait a second and ask again.")
+    request.failure(Refusal::RequestInProgress.data_with("Too many requests. Wait a second and ask again."))
 }
 
-fn refused_with(refusal: Refusal, id: &str, method: Option<Method>, why: &str) -> Frame {
-    let ack = method.map_or(Method::UNKNOWN_ACK, Method::failure_ack);
-    Frame::Ack { id: id.to_owned(), ack, seq: None, data: refusal.data_with(why) }
+/// What says to which request an ack belongs; of a message that is no request, what of it can be read.
+#[derive(Default)]
+struct Envelope {
+    id: String,
+    method: Option<Method>,
+    room: Option<BreakoutId>,
+}
+
+impl Envelope {
+    fn of(map: &Map<String, Value>) -> Self {
+        let text = |key: &str| map.get(key).and_then(Value::as_str);
+        Self {
+            id: text("id").unwrap_or_default().to_owned(),
+            method: text("method").and_then(|name| name.parse().ok()),
+            room: map.get("params").and_then(Value::as_object).and_then(named_room),
+        }
+    }
+
+    /// Reads it without building the rest, which may be nested however deeply.
+    fn skim(text: &str) -> Self {
+        #[derive(Deserialize)]
+        struct Id {
+            id: String,
+        }
+        #[derive(Deserialize)]
+        struct Name {
+            method: String,
+        }
+        #[derive(Deserialize)]
+        struct Params {
+            params: Named,
+        }
+        #[derive(Deserialize)]
+        struct Named {
+            room_id: BreakoutId,
+        }
+        let named: Result<Name, _> = serde_json::from_str(text);
+        Self {
+            id: serde_json::from_str(text).map(|Id { id }| id).unwrap_or_default(),
+            method: named.ok().and_then(|name| name.method.parse().ok()),
+            room: serde_json::from_str(text).map(|Params { params }| params.room_id).ok(),
+        }
+    }
+
+    fn refused(self, why: &str) -> Box<Frame> {
+        let Self { id, method, room } = self;
+        Box::new(Frame::failure(id, method, room, Refusal::BadParameter.data_with(why)))
+    }
 }
 
 fn take_name(map: &mut Map<String, Value>, key: &str) -> Result<String, String> {
@@ -125,7 +167,40 @@ mod tests {
     fn a_refusal_keeps_the_id_and_the_acks_name() {
         let (id, ack, data) = refusal(r#"{"id":"7","method":"joinBreakOutRoom","params":[]}"#);
         assert_eq!((&*id, ack), ("7", "didFailedJoinBreakOutRoom"));
-        assert_eq!(data["error"], "bad_parameter");
+        assert_eq!((&data["error"], data.get("room_id")), (&"bad_parameter".into(), Some(&Value::Null)));
+        let (id, ack, _) = refusal(r#"{"id":"","method":"pause"}"#);
+        assert_eq!((&*id, ack), ("", "didAckPause"));
+        let (id, ack, _) = refusal(r#"{"method":"pause"}"#);
+        assert_eq!((&*id, ack), ("", "didAckPause"));
+        let long = "x".repeat(129);
+        let (id, ack, _) = refusal(&format!(r#"{{"id":"{long}","method":"pause"}}"#));
+        assert_eq!((id, ack), (long.clone(), "didAckPause"));
+        let (id, ack, _) = refusal(&format!(r#"{{"id":"1","method":"{long}"}}"#));
+        assert_eq!((&*id, ack), ("1", "error"));
+    }
+
+    #[test]
+    fn a_refusal_keeps_them_however_deep_the_rest_is() {
+        let deep = "[".repeat(50_000) + &"]".repeat(50_000);
+        let room = "0123456789abcdef".repeat(2);
+        let text = format!(
+            r#"{{"x":{deep},"id":"7","params":{{"a":{deep},"room_id":"{room}"}},"method":"joinBreakOutRoom"}}"#
+        );
+        let (id, ack, data) = refusal(&text);
+        assert_eq!((&*id, ack), ("7", "didFailedJoinBreakOutRoom"));
+        assert_eq!((&data["result"], &data["room_id"]), (&1734.into(), &room.into()));
+        let (id, ack, _) = refusal(&format!(r#"{{"id":{deep},"method":"pause"}}"#));
+        assert_eq!((&*id, ack), ("", "didAckPause"));
+        assert_eq!(refusal(&deep[..50_000]).1, "error");
+    }
+
+    #[test]
+    fn beyond_the_rate_a_request_is_refused_under_its_own_ack() {
+        let Frame::Ack { id, ack, seq: None, data } = too_many(&Request::new("7", "replay", Value::Null))
+        else {
+            panic!("an ack")
+        };
+        assert_eq!((&*id, ack, &data["result"]), ("7", "didAckReplay", &5107.into()));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! One client's signalling, between its door and the engine.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::mpsc;
@@ -9,8 +10,12 @@ use crate::base::{Epoch, LinkId};
 use crate::message::{CloseReason, Frame, Request};
 use crate::telemetry::Metrics;
 
-/// Frames that may wait for a client: a client this far behind is gone or does not read.
-const FRAMES_WAITING: usize = 1_024;
+/// Bytes of frames that may wait for a client: one this far behind is gone or does not read. A burst
+/// that a large meeting can make, such as ten thousand invitations that end at once, is half of it.
+const BYTES_WAITING: usize = 4 * 1024 * 1024;
+
+/// Frames of which that many bytes may be made; each counts at least 64.
+const FRAMES_WAITING: usize = BYTES_WAITING / 64 + 1;
 
 /// Why the server ended a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +32,9 @@ pub enum LinkEnd {
 #[derive(Debug)]
 pub struct Link {
     parts: LinkParts,
-    frames: mpsc::Receiver<Frame>,
+    frames: mpsc::Receiver<(usize, Frame)>,
+    /// Bytes of the frames that wait.
+    waiting: Arc<AtomicUsize>,
     end: Arc<OnceLock<LinkEnd>>,
     /// The placement that the last frame told of, until the next one is asked for.
     untold: Option<Epoch>,
@@ -36,7 +43,8 @@ pub struct Link {
 /// The engine's end of a link. Dropping it ends the link.
 #[derive(Debug)]
 pub struct Outbox {
-    frames: mpsc::Sender<Frame>,
+    frames: mpsc::Sender<(usize, Frame)>,
+    waiting: Arc<AtomicUsize>,
     end: Arc<OnceLock<LinkEnd>>,
 }
 
@@ -58,8 +66,9 @@ impl Link {
         parts.metrics.links.inc();
         parts.metrics.links_opened.inc();
         let (sender, frames) = mpsc::channel(FRAMES_WAITING);
-        let end = Arc::new(OnceLock::new());
-        (Outbox { frames: sender, end: Arc::clone(&end) }, Self { parts, frames, end, untold: None })
+        let (end, waiting) = (Arc::new(OnceLock::new()), Arc::new(AtomicUsize::new(0)));
+        let outbox = Outbox { frames: sender, waiting: Arc::clone(&waiting), end: Arc::clone(&end) };
+        (outbox, Self { parts, frames, waiting, end, untold: None })
     }
 
     /// Hands a request to the engine; waits while the engine has too much to do. Its ack comes by
@@ -86,7 +95,9 @@ impl Link {
 
     /// The next frame, of which [`Self::told`] is said apart: by a door whose client is far away.
     pub(super) async fn recv_untold(&mut self) -> Option<Frame> {
-        self.frames.recv().await
+        let (size, frame) = self.frames.recv().await?;
+        self.waiting.fetch_sub(size, Ordering::Relaxed);
+        Some(frame)
     }
 
     /// Says that the client has taken in the `slots` of a placement: what it publishes from now on
@@ -133,10 +144,16 @@ impl Outbox {
     /// Queues a frame for the client.
     ///
     /// # Errors
-    /// When the client is too far behind; the caller drops the link. A client that is gone takes
-    /// everything.
+    /// When the client is too far behind; the caller drops the link. The frame itself does not count,
+    /// however long it is. A client that is gone takes everything.
     pub fn push(&self, frame: Frame) -> Result<(), OutboxFull> {
-        match self.frames.try_send(frame) {
+        if self.waiting.load(Ordering::Relaxed) > BYTES_WAITING {
+            return Err(OutboxFull);
+        }
+        let size = frame.size();
+        // Before the frame can be taken out, so that it is not subtracted first.
+        self.waiting.fetch_add(size, Ordering::Relaxed);
+        match self.frames.try_send((size, frame)) {
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
             Err(mpsc::error::TrySendError::Full(_)) => Err(OutboxFull),
         }
@@ -146,5 +163,60 @@ impl Outbox {
     pub fn end(self, end: LinkEnd) {
         // The first reason stands.
         let _ = self.end.set(end);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::doorway::Doorway;
+    use super::*;
+    use crate::base::Time;
+    use crate::message::{Claims, Role};
+
+    fn frame(text: &str) -> Frame {
+        Frame::Event { seq: 1, prev: 0, event: "x", data: json!({"text": text}) }
+    }
+
+    async fn link() -> (Outbox, Link) {
+        let (doorway, mut engine) = Doorway::new(Metrics::new().unwrap());
+        let claims = Claims {
+            room: "daily".to_owned(),
+            name: "Mia".to_owned(),
+            role: Role::Moderator,
+            expires_at: Time(0),
+            lapsed: false,
+        };
+        let link = doorway.open_link(claims).await.unwrap();
+        match engine.recv().await.unwrap() {
+            DoorInput::Opened { outbox, .. } => (outbox, link),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test]
+    async fn a_burst_waits_for_its_reader() {
+        let (outbox, mut link) = link().await;
+        let text = "x".repeat(150);
+        for _ in 0..10_000 {
+            outbox.push(frame(&text)).unwrap();
+        }
+        for _ in 0..10_000 {
+            assert!(link.recv().await.is_some());
+        }
+        assert_eq!(link.waiting.load(Ordering::Relaxed), 0);
+    }
+
+    #[tokio::test]
+    async fn who_reads_nothing_is_too_far_behind() {
+        let (outbox, mut link) = link().await;
+        let long = "x".repeat(BYTES_WAITING + 1);
+        outbox.push(frame(&long)).unwrap();
+        assert_eq!(outbox.push(frame("")), Err(OutboxFull));
+        assert!(link.recv().await.is_some());
+        let empty = Frame::Event { seq: 1, prev: 0, event: "", data: json!({}) };
+        let taken = (0..1_000_000).take_while(|_| outbox.push(empty.clone()).is_ok()).count();
+        assert!((50_000..FRAMES_WAITING).contains(&taken), "{taken}");
     }
 }

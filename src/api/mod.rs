@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_types, reason = "links that closed are noted from any thread")]
 
 mod admin_door;
+mod backlog;
 mod doorway;
 mod embedded_page;
 mod inbound;

@@ -1,6 +1,5 @@
 //! `/v1/ws`: one client's WebSocket.
 
-use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,10 +17,11 @@ use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
 
+use super::backlog::{Backlog, BacklogFull};
 use super::inbound::{read_request, too_many};
 use super::link::{Link, LinkEnd, placement_of};
 use super::origin;
-use super::rate::RequestRate;
+use super::rate::{RequestRate, cost_of};
 use super::refuse::HttpRefusal;
 use super::router::Doors;
 use super::token::TokenRefusal;
@@ -35,9 +35,6 @@ const MAX_MESSAGE_BYTES: usize = 128 * 1024;
 /// What a WebSocket keeps for reading while its client says nothing. A request fits; an offer is read
 /// in pieces.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
-
-/// Serialised frames that may wait for a client which reads slowly.
-const MAX_BACKLOG_BYTES: usize = 4 * 1024 * 1024;
 
 /// How often an idle client is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -128,8 +125,7 @@ struct Conversation {
     link: Link,
     clock: Clock,
     rate: RequestRate,
-    backlog: VecDeque<Message>,
-    backlog_bytes: usize,
+    backlog: Backlog,
     unflushed: bool,
     heard: Instant,
     /// The newest placement that the client was told and asked about.
@@ -145,8 +141,7 @@ impl Conversation {
             link,
             clock,
             rate: RequestRate::new(clock.now()),
-            backlog: VecDeque::new(),
-            backlog_bytes: 0,
+            backlog: Backlog::default(),
             unflushed: false,
             heard: Instant::now(),
             asked: None,
@@ -195,11 +190,10 @@ impl Conversation {
     /// Hands the oldest waiting message to the socket, which has room for it, or notes that
     /// everything is flushed.
     fn write_next(&mut self) -> Result<(), Ending> {
-        let Some(message) = self.backlog.pop_front() else {
+        let Some(message) = self.backlog.pop() else {
             self.unflushed = false;
             return Ok(());
         };
-        self.backlog_bytes = self.backlog_bytes.saturating_sub(size(&message));
         self.unflushed = true;
         self.sink.start_send_unpin(message).map_err(|_| Ending::Gone)
     }
@@ -222,13 +216,10 @@ impl Conversation {
     }
 
     fn queue_message(&mut self, message: Message) -> Result<(), Ending> {
-        self.backlog_bytes += size(&message);
-        self.backlog.push_back(message);
-        if self.backlog_bytes > MAX_BACKLOG_BYTES {
+        self.backlog.push(message).map_err(|BacklogFull| {
             self.link.metrics().links_too_slow.inc();
-            return Err(close_of(LinkEnd::TooSlow));
-        }
-        Ok(())
+            close_of(LinkEnd::TooSlow)
+        })
     }
 
     async fn take(&mut self, message: Message) -> Result<(), Ending> {
@@ -253,8 +244,10 @@ impl Conversation {
     }
 
     async fn take_text(&mut self, text: &Utf8Bytes) -> Result<(), Ending> {
-        let is_allowed = self.rate.allow(self.clock.now());
-        let request = match read_request(text.as_str()) {
+        let request = read_request(text.as_str());
+        let cost = request.as_ref().map_or(1, cost_of);
+        let is_allowed = self.rate.allow(self.clock.now(), cost);
+        let request = match request {
             Ok(request) if is_allowed => request,
             Ok(request) => {
                 self.link.metrics().frame_refused(RefusedFrame::Rate);
@@ -276,7 +269,7 @@ impl Conversation {
     }
 
     async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), axum::Error> {
-        while let Some(message) = self.backlog.pop_front() {
+        while let Some(message) = self.backlog.pop() {
             self.sink.feed(message).await?;
         }
         let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
@@ -285,16 +278,6 @@ impl Conversation {
         // before the client has read the last frames.
         while let Some(Ok(_)) = self.stream.next().await {}
         Ok(())
-    }
-}
-
-fn size(message: &Message) -> usize {
-    // A frame's own cost, so that empty ones count as well.
-    const EACH: usize = 64;
-    EACH + match message {
-        Message::Text(text) => text.len(),
-        Message::Binary(bytes) | Message::Ping(bytes) | Message::Pong(bytes) => bytes.len(),
-        Message::Close(_) => 0,
     }
 }
 

@@ -6,7 +6,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, deco
 use serde::{Deserialize, Serialize};
 
 use super::settings::TokenSettings;
-use crate::base::{Random, Time};
+use crate::base::{Random, Time, is_showable};
 use crate::message::{Claims, Role};
 
 /// A token with all its claims at their limits is a quarter of this.
@@ -40,7 +40,7 @@ pub enum TokenRefusal {
     #[error("the token expires more than {0} s from now; shorten it or raise `max_lifetime_seconds`")]
     TooLong(u32),
     /// A name that nobody could show or that is too long.
-    #[error("the claim `{0}` has to have 1 to 128 bytes, without control characters")]
+    #[error("the claim `{0}` has to have 1 to 128 bytes, without characters that control or turn text")]
     BadName(&'static str),
 }
 
@@ -196,8 +196,7 @@ fn validation(audience: Option<&str>) -> Validation {
 
 /// Whether a text can be shown to people and kept as a name.
 pub(super) fn check_text(claim: &'static str, text: &str, most: usize) -> Result<(), TokenRefusal> {
-    let is_shown = !text.trim().is_empty() && !text.chars().any(char::is_control);
-    if is_shown && text.len() <= most { Ok(()) } else { Err(TokenRefusal::BadName(claim)) }
+    if is_showable(text) && text.len() <= most { Ok(()) } else { Err(TokenRefusal::BadName(claim)) }
 }
 
 #[cfg(test)]

@@ -1,5 +1,5 @@
 //! The words every other folder uses: ids, time, kinds of media, deadlines, randomness,
-//! secrets.
+//! secrets, names.
 //!
 //! Nothing here does I/O, and nothing here imports another folder.
 
@@ -8,6 +8,7 @@ mod ids;
 mod kind;
 mod random;
 mod secret;
+mod text;
 mod time;
 
 pub use deadlines::Deadlines;
@@ -17,4 +18,5 @@ pub use ids::{
 pub use kind::{Kind, KindSet};
 pub use random::Random;
 pub use secret::Secret;
+pub use text::is_showable;
 pub use time::Time;

@@ -22,6 +22,8 @@ pub(super) struct Barrier {
     /// Who comes back.
     clients: Vec<ClientId>,
     pub(super) batch: Option<BatchId>,
+    /// The flags of the parent room are lifted already.
+    lifted: bool,
     /// The number of the event before the request.
     before: u64,
 }
@@ -91,10 +93,24 @@ impl Session {
         to_move.dedup();
         self.begin_returns(&clients, &Return { batch: None, reason, by: Some(by), reply: None });
         let batch = self.send_batch(cx, &to_move);
-        self.barrier = Some(Barrier { reply: reply.clone(), by, destroy, rooms, clients, batch, before });
+        self.barrier =
+            Some(Barrier { reply: reply.clone(), by, destroy, rooms, clients, batch, lifted: false, before });
         if batch.is_none() {
             self.complete_barrier(cx, &[]);
         }
+    }
+
+    /// A destroy resumes and unmutes the parent room before anybody of its batch is told to be back
+    /// there: nobody returns to a muted room.
+    pub(super) fn lift_flags(&mut self, cx: &mut Context, batch: Option<BatchId>) {
+        let Some(barrier) = self.barrier.as_mut().filter(|barrier| barrier.batch == batch) else { return };
+        if !barrier.destroy || std::mem::replace(&mut barrier.lifted, true) {
+            return;
+        }
+        let by = barrier.by;
+        self.flags = ParentFlags::default();
+        self.sync_group(cx, self.group);
+        self.tell(cx, Event::ParentStateChanged { state: self.flags, by }, Audience::Everyone);
     }
 
     /// Completes the clear or destroy that waits for this batch.
@@ -107,6 +123,7 @@ impl Session {
     /// Commits what the barrier stands for; `degraded` names those whose move the media plane has
     /// not reported.
     fn complete_barrier(&mut self, cx: &mut Context, degraded: &[ClientId]) {
+        self.lift_flags(cx, self.barrier.as_ref().and_then(|barrier| barrier.batch));
         let Some(barrier) = self.barrier.take() else { return };
         let Barrier { reply, by, destroy, rooms, clients, before, .. } = barrier;
         // Those whom the worker did not know were in no batch.
@@ -119,11 +136,6 @@ impl Session {
             } else {
                 self.clear_room(cx, *room, by);
             }
-        }
-        if destroy {
-            self.flags = ParentFlags::default();
-            self.sync_group(cx, self.group);
-            self.tell(cx, Event::ParentStateChanged { state: self.flags, by }, Audience::Everyone);
         }
         let degraded: Vec<ClientId> =
             degraded.iter().copied().filter(|client| clients.contains(client)).collect();

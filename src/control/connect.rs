@@ -14,7 +14,7 @@ use super::seat::{Media, Place, Reconnect, Seat};
 use super::session::Session;
 use crate::base::{ClientId, Epoch, LinkId, ParticipantId};
 use crate::message::{
-    self as protocol, CloseReason, Connect, Event, LossReason, MediaCommand, Method, Person, Placement,
+    self as protocol, CloseReason, Connect, Event, Frame, LossReason, MediaCommand, Person, Placement,
     Refusal, Role, SdpRefusal, SlotBinding, SlotState, Tracks,
 };
 
@@ -146,7 +146,7 @@ impl Session {
     fn attach(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
         seat.resume = cx.random.next_u128();
-        seat.answers.begin(cx.now, &reply.id);
+        seat.answers.begin(cx.now, &reply.id, Some(reply.method));
         let before = seat.link.replace(reply.link);
         if let Some(before) = before.filter(|before| *before != reply.link) {
             cx.replace_link(before, CloseReason::Replaced);
@@ -296,7 +296,8 @@ impl Session {
         if let Some(link) = cx.link_mut(fresh.reply.link) {
             link.joining = None;
         }
-        cx.ack(fresh.reply.link, &fresh.reply.id, Method::JoinRoom.failure_ack(), denied.data());
+        let ReplyTo { link, id, method } = fresh.reply;
+        cx.ack(link, Frame::failure(id, Some(method), None, denied.data()));
         self.mind_emptiness(cx);
     }
 

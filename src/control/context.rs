@@ -3,11 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::settings::ControlSettings;
 use crate::base::{BatchId, ClientId, GroupId, LinkId, ParticipantId, Random, Time, WorkerId};
-use crate::message::{AckName, Claims, CloseReason, ControlOutput, Frame, MediaCommand};
+use crate::message::{Claims, CloseReason, ControlOutput, Frame, MediaCommand};
 
 /// One session of this node. Never reused while the node lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -47,7 +45,7 @@ pub(super) struct Context {
     pub(super) now: Time,
     pub(super) settings: ControlSettings,
     pub(super) random: Random,
-    /// Bounded by what one input fans out to: the driver drains it before the next input.
+    /// Bounded by what a few inputs fan out to: the driver drains it before the next request.
     outputs: VecDeque<ControlOutput>,
     links: BTreeMap<LinkId, Link>,
     /// Whose media a participant's is; bounded by the seats.
@@ -201,9 +199,9 @@ impl Context {
         self.emit(ControlOutput::Frame { link, frame });
     }
 
-    pub(super) fn ack(&mut self, link: LinkId, id: &str, ack: AckName, data: Value) {
+    pub(super) fn ack(&mut self, link: LinkId, ack: Frame) {
         if self.links.contains_key(&link) {
-            self.send(link, Frame::Ack { id: id.to_owned(), ack, seq: None, data });
+            self.send(link, ack);
             self.paid(link);
         }
     }

@@ -6,7 +6,7 @@ use super::connect::JoinRoom;
 use super::context::{Context, SeatRef, SessionId};
 use super::denied::Denied;
 use super::log::LoggedEvent;
-use super::params::{MAX_NAME, Params};
+use super::params::{MAX_NAME, Params, is_name};
 use super::reply::ReplyTo;
 use super::requests::refuse;
 use super::session::Session;
@@ -23,9 +23,12 @@ const MAX_REQUEST_ID: usize = 128;
 
 /// All rooms of a node.
 ///
-/// Fed with [`Control::handle`] and [`Control::handle_timeout`]; after each of them
-/// [`Control::poll_output`] is drained, in order. Time never goes back: an earlier `now` counts as
-/// the latest one.
+/// Fed with [`Control::handle`] and [`Control::handle_timeout`]; after them [`Control::poll_output`]
+/// is drained, in order. Time never goes back: an earlier `now` counts as the latest one.
+///
+/// What a worker reports counts before what is due at the same moment, so that a worker is not taken
+/// for silent whose report waited in a queue: deadlines stay as they are in [`Control::handle`] of a
+/// report, until another input or [`Control::handle_timeout`].
 pub struct Control {
     cx: Context,
     /// At most `max_rooms`.
@@ -49,7 +52,11 @@ impl Control {
 
     /// Takes one input.
     pub fn handle(&mut self, now: Time, input: ControlInput) {
-        self.handle_timeout(now);
+        if matches!(input, ControlInput::Media { .. }) {
+            self.cx.now = self.cx.now.max(now);
+        } else {
+            self.handle_timeout(now);
+        }
         match input {
             ControlInput::LinkOpened { link, claims } => self.cx.open_link(link, claims),
             ControlInput::Request { link, request } => self.request(link, request),
@@ -155,10 +162,9 @@ impl Control {
         if closing {
             return refuse(&mut self.cx, link, &request, Refusal::NotConnected);
         }
-        if request.id.len() > MAX_REQUEST_ID {
-            let denied = Denied::field("id", "at most 128 bytes long");
-            let ack = request.method.parse().map_or(Method::UNKNOWN_ACK, Method::failure_ack);
-            return self.cx.ack(link, &request.id, ack, denied.data());
+        if !(1..=MAX_REQUEST_ID).contains(&request.id.len()) {
+            let denied = Denied::field("id", "a text of 1 to 128 bytes");
+            return self.cx.ack(link, request.failure(denied.data()));
         }
         if let Some(SeatRef { session, client }) = seat {
             self.with(session, |session, cx| session.request(cx, link, client, request));
@@ -172,7 +178,7 @@ impl Control {
             }
             (None, Ok(Method::JoinRoom)) => {
                 if let Err(denied) = self.join_room(link, &request) {
-                    self.cx.ack(link, &request.id, Method::JoinRoom.failure_ack(), denied.data());
+                    self.cx.ack(link, request.failure(denied.data()));
                 }
             }
             _ => refuse(&mut self.cx, link, &request, Refusal::NotConnected),
@@ -344,8 +350,10 @@ fn check_names(claims: &Claims) -> Result<(), Denied> {
 }
 
 fn check_name(field: &str, name: &str) -> Result<(), String> {
-    if name.trim().is_empty() || name.chars().count() > MAX_NAME {
-        return Err(format!("`{field}` must be a text of 1 to {MAX_NAME} characters"));
+    if !is_name(name) {
+        return Err(format!(
+            "`{field}` must be a text of 1 to {MAX_NAME} characters, none of which control or turn text"
+        ));
     }
     Ok(())
 }

@@ -8,7 +8,7 @@ use super::breakout::Breakout;
 use super::context::Context;
 use super::denied::Denied;
 use super::log::Audience;
-use super::params::Params;
+use super::params::{MAX_NAME, Params, whole};
 use super::reply::Answer;
 use super::seat::Place;
 use super::session::Session;
@@ -22,6 +22,33 @@ pub(super) const MAX_ROOMS: usize = 10;
 /// Cameras were asked for where none are carried.
 pub(super) const VIDEO_WARNING: &str = "video_not_supported";
 
+/// What is asked for, by its types alone.
+pub(super) struct Asked<'a> {
+    params: Params<'a>,
+    audio: bool,
+    video: bool,
+    canvas: bool,
+    share: bool,
+    max_rooms: &'a Value,
+    name: Option<&'a str>,
+    open: bool,
+}
+
+impl<'a> Asked<'a> {
+    pub(super) fn read(params: Params<'a>) -> Result<Self, Denied> {
+        Ok(Self {
+            params,
+            audio: params.bool("audio")?,
+            video: params.bool("video")?,
+            canvas: params.bool("canvas")?,
+            share: params.bool("share")?,
+            max_rooms: params.number("max_rooms")?,
+            name: params.optional_name("name")?,
+            open: params.optional_bool("open")?.unwrap_or(false),
+        })
+    }
+}
+
 /// What the new rooms are to be like.
 pub(super) struct Plan<'a> {
     pub(super) participants: u32,
@@ -33,13 +60,8 @@ pub(super) struct Plan<'a> {
 }
 
 impl Session {
-    /// Checks the rooms that are asked for, in the order of the contract.
-    pub(super) fn plan_rooms<'a>(
-        &self,
-        cx: &Context,
-        client: ClientId,
-        params: Params<'a>,
-    ) -> Result<Plan<'a>, Denied> {
+    /// Whether the caller may make rooms.
+    pub(super) fn check_creator(&self, cx: &Context, client: ClientId) -> Result<(), Denied> {
         let seat = self.breakout_caller(client)?;
         if seat.place != Place::Parent {
             return Err(Refusal::NotInParent.into());
@@ -47,38 +69,40 @@ impl Session {
         if cx.settings.breakout.create_by == CreateBy::Moderators && !seat.is_moderator() {
             return Err(Refusal::Forbidden.into());
         }
-        let audio = params.bool("audio")?;
-        let video = params.bool("video")?;
-        let canvas = params.bool("canvas")? && self.settings.canvas;
-        let share = params.bool("share")? && self.settings.share;
-        let max_rooms = params.number("max_rooms")?;
-        let name = params.optional_name("name")?;
-        let open = params.optional_bool("open")?.unwrap_or(false);
-        let participants = params.participants()?;
+        Ok(())
+    }
+
+    /// Checks the numbers that are asked for, in the order of the contract.
+    pub(super) fn plan_rooms<'a>(&self, cx: &Context, asked: &Asked<'a>) -> Result<Plan<'a>, Denied> {
+        let participants = asked.params.participants()?;
         let limit = u64::from(self.settings.max_active_talkers.saturating_sub(1));
         if participants > limit {
             let text = format!("`participants` is at most {limit} here.");
             return Err(Denied::new(Refusal::ParticipantsAboveLimit, text));
         }
-        let count = max_rooms.as_u64().filter(|count| *count >= 1);
+        let count = whole(asked.max_rooms).filter(|count| *count >= 1);
         let count = count.ok_or_else(|| Denied::field("max_rooms", "a whole number of at least 1"))?;
         let count = usize::try_from(count).unwrap_or(usize::MAX);
         if count.saturating_add(self.rooms.len()) > MAX_ROOMS {
             return Err(Refusal::TooManyRooms.into());
         }
-        let video_on = video && cx.settings.breakout.video;
-        let kinds =
-            [(Kind::Audio, audio), (Kind::Video, video_on), (Kind::Share, share), (Kind::Canvas, canvas)]
-                .into_iter()
-                .filter(|(_, on)| *on)
-                .fold(KindSet::NONE, |kinds, (kind, _)| kinds.with(kind));
+        let video = asked.video && cx.settings.breakout.video;
+        let kinds = [
+            (Kind::Audio, asked.audio),
+            (Kind::Video, video),
+            (Kind::Share, asked.share && self.settings.share),
+            (Kind::Canvas, asked.canvas && self.settings.canvas),
+        ];
         Ok(Plan {
             participants: u32::try_from(participants).unwrap_or(u32::MAX),
             count,
-            kinds,
-            open,
-            name,
-            video_dropped: video && !video_on,
+            kinds: kinds
+                .into_iter()
+                .filter(|(_, on)| *on)
+                .fold(KindSet::NONE, |kinds, (kind, _)| kinds.with(kind)),
+            open: asked.open,
+            name: asked.name,
+            video_dropped: asked.video && !video,
         })
     }
 
@@ -88,7 +112,8 @@ impl Session {
         client: ClientId,
         params: Params<'_>,
     ) -> Result<Answer, Denied> {
-        let plan = self.plan_rooms(cx, client, params)?;
+        self.check_creator(cx, client)?;
+        let plan = self.plan_rooms(cx, &Asked::read(params)?)?;
         let (_, data) = self.make_rooms(cx, client, &plan);
         Ok(Answer::Now(data))
     }
@@ -106,7 +131,7 @@ impl Session {
             self.made += 1;
             let name = match plan.name {
                 Some(name) if plan.count == 1 => name.to_owned(),
-                Some(name) => format!("{name} {number}"),
+                Some(name) => numbered(name, number),
                 None => format!("Breakout {}", self.made),
             };
             let room = Breakout {
@@ -139,4 +164,12 @@ impl Session {
         self.tell(cx, Event::BreakoutRoomCreated { creator: self.person(owner), rooms: details }, audience);
         (rooms, data)
     }
+}
+
+/// The name of one of several rooms. A long name gives way to its number.
+fn numbered(name: &str, number: usize) -> String {
+    let suffix = format!(" {number}");
+    let mut numbered: String = name.chars().take(MAX_NAME - suffix.len()).collect();
+    numbered.push_str(&suffix);
+    numbered
 }

@@ -121,7 +121,11 @@ impl Session {
             room,
             reason: returning.reason,
         };
-        let audience = self.members_and_hosts(room, Some(client));
+        let audience = match returning.reason {
+            // Everybody goes: who still stands in the list is on the way, too.
+            ReturnReason::Cleared | ReturnReason::Destroyed => self.hosts(room, Some(client)),
+            ReturnReason::Own | ReturnReason::Seat(_) => self.members_and_hosts(room, Some(client)),
+        };
         self.tell(cx, left, audience);
         let parent = self.in_parent(Some(client));
         self.tell(cx, Event::UserResumed { person }, parent);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Value, json};
 
 use super::context::Context;
-use super::create::Plan;
+use super::create::{Asked, Plan};
 use super::denied::Denied;
 use super::invite::{Picked, failures, invited};
 use super::params::Params;
@@ -109,7 +109,7 @@ impl Session {
                 let nobody = clients.is_empty();
                 let data = invited(&Picked { clients, failed });
                 if nobody {
-                    self.ack_failure(cx, by, &reply, data);
+                    self.ack_failure(cx, by, &reply, None, data);
                 } else {
                     self.ack_since(cx, by, &reply, before, data);
                 }
@@ -129,11 +129,13 @@ impl Session {
         reply: &ReplyTo,
         params: Params<'_>,
     ) -> Result<Answer, Denied> {
-        let plan = self.plan_rooms(cx, client, params)?;
+        self.check_creator(cx, client)?;
+        let asked = Asked::read(params)?;
         let may_force = self.moderators.contains(&client) || cx.settings.breakout.force_by == ForceBy::Owner;
         let force = params.optional_bool("force_join")?.unwrap_or(may_force);
         let include_moderators = params.optional_bool("include_moderators")?.unwrap_or(false);
-        let seed = if params.has("seed") { Some(params.whole("seed")?) } else { None };
+        let seed = params.optional_whole("seed")?;
+        let plan = self.plan_rooms(cx, &asked)?;
         if force && !may_force {
             return Err(Denied::new(
                 Refusal::Forbidden,

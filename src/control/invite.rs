@@ -164,8 +164,12 @@ impl Session {
         client: ClientId,
         params: Params<'_>,
     ) -> Result<Answer, Denied> {
-        self.breakout_caller(client)?;
+        let seat = self.breakout_caller(client)?;
         let room = self.room(params.room_id()?)?.id;
+        if seat.is_joining(room) {
+            let text = "You are on the way into this breakout room. Leave it with `disconnect`.";
+            return Err(Denied::new(Refusal::NotInvited, text));
+        }
         if !self.end_refused(cx, room, client, RejectReason::Rejected) {
             return Err(Refusal::NotInvited.into());
         }

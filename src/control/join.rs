@@ -221,9 +221,6 @@ impl Session {
         let Some(Movement::Join(join)) = join else { return false };
         let room = join.stay.room;
         let misplaced = seat.sent.is_some_and(|sent| sent.group != self.group);
-        if misplaced {
-            seat.movement = Some(Movement::TakeBack { batch: None, reply, room });
-        }
         self.deadlines.clear(&Deadline::Join(client));
         if let Some(found) = self.rooms.get_mut(&room) {
             found.joining.remove(&client);
@@ -231,13 +228,13 @@ impl Session {
         let forced = matches!(join.cause, Cause::Forced(_));
         let audience = if forced { Audience::one(client) } else { Audience::Nobody };
         let failed = Event::FailedJoinBreakoutRoom { client, room, refusal: denied.refusal };
-        self.tell(cx, failed, audience);
+        let seq = self.tell(cx, failed, audience);
+        if misplaced && let Some(seat) = self.seats.get_mut(&client) {
+            let wish = reply.map(|reply| (reply, seq));
+            seat.movement = Some(Movement::TakeBack { batch: None, wish, room });
+        }
         if let Cause::Own(reply) = &join.cause {
-            let mut data = denied.data();
-            if let Value::Object(data) = &mut data {
-                data.insert("room_id".to_owned(), json!(room));
-            }
-            self.ack_failure(cx, client, reply, data);
+            self.ack_failure(cx, client, reply, Some(room), denied.data());
         }
         self.settle_forced(cx, client, &join.cause, Some(denied.refusal));
         // An invitation does not end while its join is under way.
@@ -255,13 +252,13 @@ impl Session {
     ) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
         let taken_back = seat.movement.take_if(|movement| matches!(movement, Movement::TakeBack { .. }));
-        let Some(Movement::TakeBack { reply, room, .. }) = taken_back else { return };
+        let Some(Movement::TakeBack { wish, room, .. }) = taken_back else { return };
         if let Some(moved) = moved {
             self.tell_moved_slots(cx, client, moved);
         }
-        if let Some(reply) = reply {
+        if let Some((reply, seq)) = wish {
             let data = self.returned_data(client, room, degraded);
-            self.ack(cx, client, &reply, None, data);
+            self.ack(cx, client, &reply, Some(seq), data);
         }
         self.sync_publish(cx, client);
     }

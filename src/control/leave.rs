@@ -7,7 +7,9 @@ use super::log::Audience;
 use super::seat::{Movement, Return};
 use super::session::Session;
 use crate::base::{BreakoutId, ClientId};
-use crate::message::{CloseReason, EndReason, Event, LeaveReason, MediaCommand, Refusal, ReturnReason};
+use crate::message::{
+    CloseReason, EndReason, Event, LeaveReason, MediaCommand, ParentFlags, Refusal, ReturnReason,
+};
 
 impl Session {
     /// Ends a seat: whatever is under way with it is answered first.
@@ -66,6 +68,8 @@ impl Session {
     /// Ends the session: all breakout rooms are destroyed, then everybody's seat ends.
     pub(super) fn end(&mut self, cx: &mut Context, reason: EndReason) {
         self.drop_all_fresh(cx);
+        // As with every destroy, nobody comes back to a muted room. The event that follows is the end.
+        self.flags = ParentFlags::default();
         let clients: Vec<ClientId> = self.seats.keys().copied().collect();
         for client in &clients {
             self.drop_pending(cx, *client);

@@ -92,7 +92,7 @@ impl EventLog {
     }
 
     /// The events kept, oldest first.
-    pub(super) fn entries(&self) -> impl Iterator<Item = &LoggedEvent> {
+    pub(super) fn entries(&self) -> impl DoubleEndedIterator<Item = &LoggedEvent> {
         self.entries.iter()
     }
 

@@ -42,6 +42,7 @@ impl Session {
         let Some(clients) = self.batches.remove(&batch) else { return };
         cx.batches.remove(&batch);
         self.deadlines.clear(&Deadline::Batch(batch));
+        self.lift_flags(cx, Some(batch));
         for client in clients {
             let Some(seat) = self.seats.get(&client) else { continue };
             if seat.movement.as_ref().and_then(Movement::batch) != Some(batch) {

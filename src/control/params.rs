@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::denied::Denied;
-use crate::base::{BreakoutId, ClientId, Kind, Mid};
+use crate::base::{BreakoutId, ClientId, Kind, Mid, is_showable};
 use crate::message::{Refusal, Role, RoomMode, Tracks};
 
 /// Most entries of a list. A session has no more seats.
@@ -16,6 +16,20 @@ pub(super) const MAX_NAME: usize = 128;
 
 /// Most m-lines that `tracks` may name. An offer has no more.
 const MAX_TRACKS: usize = 32;
+
+/// Whether a text can be a name for people.
+pub(super) fn is_name(text: &str) -> bool {
+    is_showable(text) && text.chars().count() <= MAX_NAME
+}
+
+/// A whole number of at least 0, however it is written: `3`, `3.0` and `3e0` are one number to most
+/// languages. One beyond all limits is as large as any.
+pub(super) fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| {
+        let number = value.as_f64().filter(|number| *number >= 0.0 && number.fract() == 0.0)?;
+        Some(format!("{:.0}", number.abs()).parse().unwrap_or(u64::MAX))
+    })
+}
 
 /// The parameters of one request. A field that is `null` counts as absent.
 #[derive(Clone, Copy)]
@@ -54,11 +68,14 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// A name for people: not empty, at most [`MAX_NAME`] characters.
+    /// A name for people, of at most [`MAX_NAME`] characters.
     pub(super) fn optional_name(self, name: &str) -> Result<Option<&'a str>, Denied> {
         let Some(text) = self.optional_text(name)? else { return Ok(None) };
-        if text.trim().is_empty() || text.chars().count() > MAX_NAME {
-            return Err(Denied::field(name, "a text of 1 to 128 characters"));
+        if !is_name(text) {
+            return Err(Denied::field(
+                name,
+                "a text of 1 to 128 characters, none of which control or turn text",
+            ));
         }
         Ok(Some(text))
     }
@@ -67,7 +84,7 @@ impl<'a> Params<'a> {
         match self.get(name) {
             None => Ok(None),
             Some(value) => {
-                value.as_u64().map(Some).ok_or_else(|| Denied::field(name, "a whole number of at least 0"))
+                whole(value).map(Some).ok_or_else(|| Denied::field(name, "a whole number of at least 0"))
             }
         }
     }
@@ -77,16 +94,13 @@ impl<'a> Params<'a> {
     }
 
     /// Any number, for fields whose range is checked later.
-    pub(super) fn number(self, name: &str) -> Result<&'a serde_json::Number, Denied> {
-        match self.get(name) {
-            Some(Value::Number(number)) => Ok(number),
-            _ => Err(Denied::field(name, "a number")),
-        }
+    pub(super) fn number(self, name: &str) -> Result<&'a Value, Denied> {
+        self.get(name).filter(|value| value.is_number()).ok_or_else(|| Denied::field(name, "a number"))
     }
 
     /// `participants`, with the contract's own code for absence, wrong type and too few.
     pub(super) fn participants(self) -> Result<u64, Denied> {
-        let value = self.get("participants").and_then(Value::as_u64);
+        let value = self.get("participants").and_then(whole);
         value.filter(|participants| *participants >= 2).ok_or_else(|| Refusal::ParticipantsMissing.into())
     }
 

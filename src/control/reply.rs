@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::context::Context;
 use super::denied::Denied;
 use super::session::Session;
-use crate::base::{ClientId, LinkId};
+use crate::base::{BreakoutId, ClientId, LinkId};
 use crate::message::{Frame, Method};
 
 /// A request that is owed an ack.
@@ -59,12 +59,19 @@ impl Session {
         reply: &ReplyTo,
         denied: &Denied,
     ) {
-        self.ack_failure(cx, client, reply, denied.data());
+        self.ack_failure(cx, client, reply, None, denied.data());
     }
 
-    /// Acks a request that failed, with more in its `data`.
-    pub(super) fn ack_failure(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo, data: Value) {
-        let frame = Frame::Ack { id: reply.id.clone(), ack: reply.method.failure_ack(), seq: None, data };
+    /// Acks a request that failed, with more in its `data`; a join with the room that it was for.
+    pub(super) fn ack_failure(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        reply: &ReplyTo,
+        room: Option<BreakoutId>,
+        data: Value,
+    ) {
+        let frame = Frame::failure(reply.id.clone(), Some(reply.method), room, data);
         self.answer(cx, client, reply, frame);
     }
 
@@ -72,7 +79,7 @@ impl Session {
     fn answer(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo, frame: Frame) {
         let mut target = cx.link(reply.link).map(|_| reply.link);
         if let Some(seat) = self.seats.get_mut(&client) {
-            seat.answers.answered(&reply.id, frame.clone());
+            seat.answers.answered(&frame);
             target = target.or(seat.link);
         }
         if let Some(link) = target {

@@ -9,7 +9,7 @@ use super::params::Params;
 use super::reply::{Answer, ReplyTo};
 use super::session::Session;
 use crate::base::{ClientId, Kind, LinkId};
-use crate::message::{Frame, Method, Presentation, Refusal, Request};
+use crate::message::{Frame, Method, Presentation, Refusal, Request, named_room};
 
 /// How many requests wait while everybody is brought back. A healthy worker needs a few
 /// milliseconds for it, and a dead one is given up after 2 s.
@@ -41,22 +41,25 @@ impl Session {
         let Some(seat) = self.seats.get_mut(&client) else {
             return refuse(cx, link, &request, Refusal::NotConnected);
         };
-        match seat.answers.begin(cx.now, &request.id) {
+        match seat.answers.begin(cx.now, &request.id, request.method.parse().ok()) {
             Known::New => {}
             // The one ack is still to come.
             Known::Pending => return cx.paid(link),
-            Known::Answered(frame) => {
-                cx.send(link, frame);
-                return cx.paid(link);
+            Known::Answered(frame) => return cx.ack(link, frame),
+            Known::Taken => {
+                let denied = Denied::field("id", "one that no other request has");
+                return cx.ack(link, request.failure(denied.data()));
+            }
+            Known::Full => {
+                let text = "Too many requests within two minutes. Wait a while and ask again.";
+                return cx.ack(link, request.failure(Refusal::RequestInProgress.data_with(text)));
             }
         }
         let Request { id, method, params } = request;
         let Ok(method) = method.parse::<Method>() else {
-            let data = unknown_method(&method);
-            let frame = Frame::Ack { id: id.clone(), ack: Method::UNKNOWN_ACK, seq: None, data };
-            seat.answers.answered(&id, frame.clone());
-            cx.send(link, frame);
-            return cx.paid(link);
+            let frame = Frame::failure(id, None, None, unknown_method(&method));
+            seat.answers.answered(&frame);
+            return cx.ack(link, frame);
         };
         let reply = ReplyTo { link, id, method };
         let before = self.log.seq();
@@ -64,29 +67,10 @@ impl Session {
             Ok(Answer::Now(data)) if data.get("result").and_then(Value::as_u64) == Some(0) => {
                 self.ack_since(cx, client, &reply, before, data);
             }
-            Ok(Answer::Now(data)) => self.ack_failure(cx, client, &reply, data),
+            Ok(Answer::Now(data)) => self.ack_failure(cx, client, &reply, None, data),
             Ok(Answer::Later) => {}
-            Err(denied) => self.refuse_seated(cx, client, &reply, &denied, &params),
+            Err(denied) => self.ack_failure(cx, client, &reply, named_room(&params), denied.data()),
         }
-    }
-
-    /// A refused join names its room, so that a client with several invitations knows which.
-    fn refuse_seated(
-        &mut self,
-        cx: &mut Context,
-        client: ClientId,
-        reply: &ReplyTo,
-        denied: &Denied,
-        params: &Map<String, Value>,
-    ) {
-        let mut data = denied.data();
-        if reply.method == Method::JoinBreakOutRoom
-            && let Value::Object(data) = &mut data
-        {
-            let room = params.get("room_id").filter(|room| room.is_string());
-            data.insert("room_id".to_owned(), room.cloned().unwrap_or_default());
-        }
-        self.ack_failure(cx, client, reply, data);
     }
 
     fn dispatch(
@@ -131,10 +115,9 @@ impl Session {
 
 /// Refuses a request of somebody who has no seat.
 pub(super) fn refuse(cx: &mut Context, link: LinkId, request: &Request, refusal: Refusal) {
-    match request.method.parse::<Method>() {
-        Ok(method) => cx.ack(link, &request.id, method.failure_ack(), refusal.data()),
-        Err(()) => cx.ack(link, &request.id, Method::UNKNOWN_ACK, unknown_method(&request.method)),
-    }
+    let is_known = request.method.parse::<Method>().is_ok();
+    let data = if is_known { refusal.data() } else { unknown_method(&request.method) };
+    cx.ack(link, request.failure(data));
 }
 
 fn unknown_method(method: &str) -> Value {

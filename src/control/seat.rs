@@ -69,8 +69,9 @@ pub(super) enum Movement {
     Join(Join),
     /// Out of it.
     Return(Return),
-    /// A join was given up after the media plane was told of it, and is taken back there.
-    TakeBack { batch: Option<BatchId>, reply: Option<ReplyTo>, room: BreakoutId },
+    /// A join was given up after the media plane was told of it, and is taken back there. `wish` is
+    /// the participant's own request to give it up, and the number of the change that did.
+    TakeBack { batch: Option<BatchId>, wish: Option<(ReplyTo, u64)>, room: BreakoutId },
 }
 
 impl Movement {

@@ -9,7 +9,13 @@ use super::reply::Answer;
 use super::seat::{Place, Seat};
 use super::session::Session;
 use crate::base::{BreakoutId, ClientId};
-use crate::message::{Invitation, Member, Person, Presentation, Role};
+use crate::message::{Invitation, Member, Person, Presentation, Role, json_size};
+
+/// Events that `replay` answers with at most. A client that missed more is better off with the whole.
+const MAX_REPLAYED: usize = 2_000;
+
+/// And their size: a quarter of what may wait for a client.
+const MAX_REPLAYED_BYTES: usize = 1024 * 1024;
 
 impl Session {
     /// The meeting as this participant may see it.
@@ -141,33 +147,48 @@ impl Session {
         self.rooms.values().filter_map(|room| invitation(room.id, &room.name)).collect()
     }
 
-    /// The events that were addressed to the caller from a number on, or a snapshot where the log
-    /// does not reach back that far.
+    /// The events that were addressed to the caller from a number on; a snapshot where the log does
+    /// not reach back that far, and where they are more than an answer should hold.
     pub(super) fn replay(&self, client: ClientId, params: Params<'_>) -> Result<Answer, Denied> {
         let seat = self.seat(client)?;
         let from = params.whole("from_seq")?;
         let first = self.log.first();
-        if from < first && first > 1 {
-            let snapshot = self.snapshot(client);
-            return Ok(Answer::Now(json!({"msg": "Success", "result": 0, "snapshot": snapshot})));
-        }
+        let reaches_back = from >= first || first <= 1;
+        let data = match self.addressed(seat, from).filter(|_| reaches_back) {
+            Some(events) => json!({"msg": "Success", "result": 0, "events": events}),
+            None => json!({"msg": "Success", "result": 0, "snapshot": self.snapshot(client)}),
+        };
+        Ok(Answer::Now(data))
+    }
+
+    /// The events kept that were addressed to a seat, from a number on; nothing if they are too many.
+    fn addressed(&self, seat: &Seat, from: u64) -> Option<Vec<Value>> {
         let mut prev = seat.last_forgotten;
-        let mut events = Vec::new();
-        for entry in self.log.entries() {
-            if !entry.audience.includes(client, seat.since, entry.seq) {
+        // Newest first, so that a client which missed little costs little.
+        let mut found = Vec::new();
+        for entry in self.log.entries().rev() {
+            if !entry.audience.includes(seat.client, seat.since, entry.seq) {
                 continue;
             }
-            if entry.seq >= from {
-                let event = json!({
-                    "seq": entry.seq,
-                    "prev": prev,
-                    "event": entry.event.name(),
-                    "data": entry.event.data(),
-                });
-                events.push(event);
+            if entry.seq < from {
+                prev = entry.seq;
+                break;
             }
+            if found.len() >= MAX_REPLAYED {
+                return None;
+            }
+            found.push(entry);
+        }
+        let (mut events, mut bytes) = (Vec::with_capacity(found.len()), 0);
+        for entry in found.into_iter().rev() {
+            let data = entry.event.data();
+            bytes += json_size(&data);
+            if bytes > MAX_REPLAYED_BYTES {
+                return None;
+            }
+            events.push(json!({"seq": entry.seq, "prev": prev, "event": entry.event.name(), "data": data}));
             prev = entry.seq;
         }
-        Ok(Answer::Now(json!({"msg": "Success", "result": 0, "events": events})))
+        Some(events)
     }
 }

@@ -2,7 +2,10 @@
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+use super::{Method, json_size};
+use crate::base::BreakoutId;
 
 /// What a client asks. Every door (WebSocket, library) makes this one type.
 ///
@@ -26,6 +29,20 @@ impl Request {
         let params = if let Value::Object(map) = params { map } else { Map::new() };
         Self { id: id.into(), method: method.as_ref().to_owned(), params }
     }
+}
+
+impl Request {
+    /// The ack that refuses this request, with the `data` of a refusal.
+    #[must_use]
+    pub fn failure(&self, data: Value) -> Frame {
+        Frame::failure(self.id.clone(), self.method.parse().ok(), named_room(&self.params), data)
+    }
+}
+
+/// The breakout room that a request's parameters name, if they name one.
+#[must_use]
+pub fn named_room(params: &Map<String, Value>) -> Option<BreakoutId> {
+    params.get("room_id")?.as_str()?.parse().ok()
 }
 
 /// The name under which an ack goes out.
@@ -56,6 +73,33 @@ pub enum Frame {
         /// What happened.
         data: Value,
     },
+}
+
+impl Frame {
+    /// The ack of a request that failed, under the name that its method has for that. A failed join
+    /// names its room, so that a client with several invitations knows which; `null` stands for one
+    /// that could not be read.
+    #[must_use]
+    pub fn failure(id: String, method: Option<Method>, room: Option<BreakoutId>, mut data: Value) -> Self {
+        if method == Some(Method::JoinBreakOutRoom)
+            && let Value::Object(data) = &mut data
+        {
+            data.insert("room_id".to_owned(), json!(room));
+        }
+        let ack = method.map_or(Method::UNKNOWN_ACK, Method::failure_ack);
+        Self::Ack { id, ack, seq: None, data }
+    }
+
+    /// About how many bytes it takes.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        const NAMES_AND_NUMBERS: usize = 64;
+        NAMES_AND_NUMBERS
+            + match self {
+                Self::Ack { id, ack, data, .. } => id.len() + ack.len() + json_size(data),
+                Self::Event { event, data, .. } => event.len() + json_size(data),
+            }
+    }
 }
 
 impl Serialize for Frame {

@@ -13,13 +13,14 @@ mod method;
 mod refusal;
 mod room_settings;
 mod signal;
+mod size;
 
 pub use event::{
     BreakoutDetails, ConnectedBreakoutRoom, DisconnectedBreakoutRoom, EndReason, Event, EventName,
     Invitation, LeaveReason, Member, ParentFlags, Person, Presentation, RejectReason, ReturnReason, RoomRef,
     SlotState, WithdrawReason,
 };
-pub use frame::{AckName, Frame, Request};
+pub use frame::{AckName, Frame, Request, named_room};
 pub use media::{
     Answer, Connect, GroupSettings, LossReason, MediaCommand, MediaReport, Moved, Placement, SdpRefusal,
     SlotBinding, SlotLine, SlotReason, SrtpProfile, Talker, Tracks,
@@ -28,3 +29,4 @@ pub use method::Method;
 pub use refusal::Refusal;
 pub use room_settings::{Role, RoomMode, RoomSettings};
 pub use signal::{AdminReply, AdminRequest, Claims, CloseReason, ControlInput, ControlOutput};
+pub use size::json_size;

@@ -14,8 +14,11 @@ use crate::control::Control;
 use crate::message::{AdminReply, ControlInput, ControlOutput, Frame, MediaCommand, MediaReport};
 use crate::telemetry::Clock;
 
-/// Inputs of one kind that are taken before the other kinds have their turn again.
+/// Inputs of the doors that are taken before the other kinds have their turn again.
 const INPUTS_PER_TURN: usize = 64;
+
+/// A turn ends earlier once it has taken this long: some inputs cost a thousand times what others do.
+const TURN: Duration = Duration::from_millis(4);
 
 /// Moves that are timed: control has far fewer under way, since each ends within 3 s.
 const MOVES_TIMED: usize = 10_000;
@@ -72,11 +75,11 @@ impl ControlLoop {
                     None => break,
                 },
                 Some(ended) = self.job.ended.recv() => self.take_ended(&ended),
-                Some(report) = self.job.reports.recv() => self.take_reports(report),
+                Some(report) = self.job.reports.recv() => self.take_reports(self.job.clock.now(), Some(report)),
                 Some(input) = self.job.doors.recv() => self.take_inputs(input),
                 () = sleep(wait) => {}
             }
-            let now = self.job.clock.now();
+            let now = self.now();
             if self.job.control.poll_timeout().is_some_and(|due| due <= now) {
                 self.job.control.handle_timeout(now);
                 self.carry_out(now);
@@ -103,17 +106,29 @@ impl ControlLoop {
         }
     }
 
-    fn take_reports(&mut self, first: WorkerReport) {
-        let mut next = Some(first);
-        for _ in 0..INPUTS_PER_TURN {
-            let Some(report) = next.take() else { return };
-            self.take_report(report);
-            next = self.job.reports.try_recv().ok();
+    /// The time, once every report is taken that was queued by then. Only at such a moment is it
+    /// known of a worker that it has not reported.
+    fn now(&mut self) -> Time {
+        let now = self.job.clock.now();
+        if !self.job.reports.is_empty() {
+            self.take_reports(now, None);
         }
-        next.into_iter().for_each(|report| self.take_report(report));
+        now
     }
 
-    fn take_report(&mut self, report: WorkerReport) {
+    /// Takes the reports that are queued, `first` before them.
+    fn take_reports(&mut self, now: Time, first: Option<WorkerReport>) {
+        let queued = self.job.reports.len();
+        first.into_iter().for_each(|report| self.take_report(now, report));
+        for _ in 0..queued {
+            let Ok(report) = self.job.reports.try_recv() else { break };
+            self.take_report(now, report);
+        }
+        // Only now: what follows from one report may be an input, and with that deadlines count.
+        self.carry_out(now);
+    }
+
+    fn take_report(&mut self, now: Time, report: WorkerReport) {
         let WorkerReport { worker, generation, report } = report;
         if !self.job.workers.is_current(worker, generation) {
             return;
@@ -121,10 +136,9 @@ impl ControlLoop {
         if let MediaReport::Moved { batch, .. } = &report
             && let Some(began) = self.moves.remove(&(worker, *batch))
         {
-            let took = self.job.clock.now().since(began);
-            self.job.doorway.metrics().move_apply_seconds.observe(took.as_secs_f64());
+            self.job.doorway.metrics().move_apply_seconds.observe(now.since(began).as_secs_f64());
         }
-        self.handle(ControlInput::Media { worker, report });
+        self.job.control.handle(now, ControlInput::Media { worker, report });
     }
 
     fn take_ended(&mut self, ended: &WorkerEnded) {
@@ -155,10 +169,14 @@ impl ControlLoop {
     }
 
     fn take_inputs(&mut self, first: DoorInput) {
+        let began = self.job.clock.now();
         let mut next = Some(first);
         for _ in 0..INPUTS_PER_TURN {
             let Some(input) = next.take() else { return };
             self.take_input(input);
+            if self.job.clock.now().since(began) >= TURN {
+                return;
+            }
             next = self.job.doors.try_recv();
         }
         next.into_iter().for_each(|input| self.take_input(input));
@@ -190,7 +208,7 @@ impl ControlLoop {
     }
 
     fn handle(&mut self, input: ControlInput) {
-        let now = self.job.clock.now();
+        let now = self.now();
         self.job.control.handle(now, input);
         self.carry_out(now);
     }
@@ -248,3 +266,6 @@ impl ControlLoop {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -84,6 +84,15 @@ impl WorkerSet {
         Ok(set)
     }
 
+    /// One worker without sockets and thread: its commands are the test's.
+    #[cfg(test)]
+    pub(super) fn pretended(context: WorkerContext, commands: mpsc::Sender<ToWorker>) -> Self {
+        let settings = WorkerSettings { advertised: Vec::new(), media: Config::default().media };
+        let fence = Arc::new(AtomicU64::new(1));
+        let slot = Slot { id: WorkerId(0), sockets: Vec::new(), settings, fence, commands, thread: None };
+        Self { slots: vec![slot], context, random: Random::from_number(1) }
+    }
+
     /// Where clients reach the workers.
     pub(super) fn candidates(&self) -> Vec<SocketAddr> {
         self.slots.iter().flat_map(|slot| slot.settings.advertised.iter().copied()).collect()

@@ -65,6 +65,9 @@ fn the_checks_of_create_come_in_their_order() {
         ("share", Value::Null),
         ("max_rooms", json!("three")),
         ("name", json!("")),
+        ("name", json!("x".repeat(129))),
+        ("name", json!("Lobby\u{7}")),
+        ("name", json!("Lobby\u{202e}")),
         ("open", json!(0)),
     ] {
         let params = with(broken(field, value), "participants", json!(1));
@@ -73,13 +76,52 @@ fn the_checks_of_create_come_in_their_order() {
     for wrong in [Value::Null, json!("2"), json!(1), json!(0), json!(2.5), json!(-2)] {
         assert_eq!(world.code(&moderator, create, broken("participants", wrong.clone())), 1724, "{wrong}");
     }
-    assert_eq!(world.code(&moderator, create, broken("participants", json!(6))), 1725);
+    for many in [json!(6), json!(6.0), json!(1e30)] {
+        assert_eq!(world.code(&moderator, create, broken("participants", many.clone())), 1725, "{many}");
+    }
     for wrong in [json!(0), json!(1.5), json!(-1)] {
         assert_eq!(world.code(&moderator, create, with(plan(), "max_rooms", wrong.clone())), 1734, "{wrong}");
     }
-    assert_eq!(world.code(&moderator, create, with(plan(), "max_rooms", json!(10))), 1726);
+    for many in [json!(10), json!(1e19), json!(1e30)] {
+        assert_eq!(world.code(&moderator, create, with(plan(), "max_rooms", many.clone())), 1726, "{many}");
+    }
     assert_eq!(world.view().rooms.len(), 1, "refusals change nothing");
-    world.must(&moderator, create, with(plan(), "max_rooms", json!(9)));
+    // One number, however a client's language writes it.
+    let made = world.must(
+        &moderator,
+        create,
+        with(with(plan(), "max_rooms", json!(9.0)), "participants", json!(3.0)),
+    );
+    assert_eq!(made["details"][8]["participants"], 3);
+}
+
+#[test]
+fn several_rooms_are_numbered_within_the_length_of_a_name() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let plan = with(with(plan(), "max_rooms", json!(10)), "name", json!("é".repeat(128)));
+    let made = world.must(&moderator, Method::CreateBreakOutRoom, plan);
+    let name = |at: usize| made["details"][at]["name"].as_str().unwrap().to_owned();
+    assert_eq!(name(0), format!("{} 1", "é".repeat(126)));
+    assert_eq!(name(9), format!("{} 10", "é".repeat(125)));
+}
+
+#[test]
+fn the_types_of_a_deal_are_checked_before_its_numbers() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let deal = Method::CreateAndInviteBreakoutRoom;
+    let numbers =
+        [("participants", json!(1), 1724), ("participants", json!(6), 1725), ("max_rooms", json!(11), 1726)];
+    for (number, value, code) in numbers {
+        let params = with(plan(), number, value);
+        assert_eq!(world.code(&moderator, deal, params.clone()), code);
+        for (field, wrong) in
+            [("force_join", json!(1)), ("include_moderators", json!("no")), ("seed", json!(-1))]
+        {
+            assert_eq!(world.code(&moderator, deal, with(params.clone(), field, wrong)), 1734, "{field}");
+        }
+    }
 }
 
 #[test]

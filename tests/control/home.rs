@@ -1,11 +1,11 @@
 //! `disconnect`, `clearAllBreakOutSession`, `destroyAllBreakOutSession`.
 
 use anteroom::control::BreakoutState;
-use anteroom::message::{Method, ParentFlags};
+use anteroom::message::{AdminRequest, ControlInput, Frame, Method, ParentFlags};
 use serde_json::json;
 
 use crate::stories::{enter, entry, force, invite, make_room, make_rooms, plan, room_id, with};
-use crate::world::World;
+use crate::world::{ROOM, World};
 
 #[test]
 fn who_leaves_a_breakout_room_is_back_and_people_hear() {
@@ -93,6 +93,23 @@ fn clear_brings_everybody_back_and_keeps_the_rooms() {
 }
 
 #[test]
+fn only_hosts_hear_how_each_of_many_is_brought_back() {
+    for method in [Method::ClearAllBreakOutSession, Method::DestroyAllBreakOutSession] {
+        let mut world = World::default();
+        let moderator = world.moderator("Mia");
+        let owner = world.participant("Olli");
+        let people = [world.participant("Ava"), world.participant("Bea")];
+        let room = make_room(&mut world, &owner);
+        force(&mut world, &moderator, &[&people[0], &people[1]], &room);
+        world.forget_frames();
+        world.must(&moderator, method, json!({}));
+        let event = "didUserDisconnectedFromBreakoutRoom";
+        assert_eq!((world.told(&moderator, event).len(), world.told(&owner, event).len()), (2, 2));
+        assert!(people.iter().all(|person| world.told(person, event).is_empty()));
+    }
+}
+
+#[test]
 fn an_owner_clears_the_own_rooms_only() {
     let mut world = World::default();
     let moderator = world.moderator("Mia");
@@ -124,9 +141,17 @@ fn destroy_ends_the_rooms_and_lifts_every_flag() {
     world.forget_frames();
     let ack = world.must(&moderator, Method::DestroyAllBreakOutSession, json!({}));
     assert_eq!(ack["clients"].as_array().unwrap().len(), 2);
-    let heard = world.heard(&away);
-    assert_eq!(heard[..2], ["didDisconnectedBreakoutRoom", "slots"]);
-    assert_eq!(heard.last(), Some(&"parentStateChanged"));
+    let frames = world.take(away.link);
+    let back = frames.iter().find_map(|frame| match frame {
+        Frame::Event { event: "didDisconnectedBreakoutRoom", data, .. } => Some(&data["state"]),
+        _ => None,
+    });
+    let lifted = json!({"paused": false, "audio_muted": false, "video_muted": false, "scope": "room"});
+    assert_eq!(back, Some(&lifted), "nobody returns to a muted room");
+    let name = |frame: &Frame| if let Frame::Event { event, .. } = frame { event } else { "" };
+    let heard: Vec<&str> = frames.iter().map(name).collect();
+    assert_eq!(heard[..3], ["parentStateChanged", "didDisconnectedBreakoutRoom", "slots"]);
+    assert_eq!(heard.iter().filter(|event| **event == "parentStateChanged").count(), 1);
     let destroyed = world.told(&owner, "didDestroyedBreakoutRoom");
     assert_eq!(destroyed, [json!({"room_id": room, "reason": "destroyed"})]);
     let view = world.view();
@@ -136,6 +161,27 @@ fn destroy_ends_the_rooms_and_lifts_every_flag() {
     assert!(view.seats[&lost.client()].held_until.is_some(), "Held in the parent");
     assert_eq!(world.code(&away, Method::JoinBreakOutRoom, entry(&room)), 9703);
     assert_eq!(world.groups.len(), 1, "the media plane forgets the rooms");
+}
+
+#[test]
+fn a_room_that_ends_shows_no_flags_to_who_is_brought_back() {
+    for delete in [false, true] {
+        let mut world = World::default();
+        let moderator = world.moderator("Mia");
+        let away = world.participant("Ava");
+        let room = make_room(&mut world, &moderator);
+        force(&mut world, &moderator, &[&away], &room);
+        world.must(&moderator, Method::Pause, json!({}));
+        world.forget_frames();
+        if delete {
+            let request = AdminRequest::DeleteRoom { name: ROOM.to_owned() };
+            world.input(ControlInput::Admin { ticket: 1, request });
+        } else {
+            world.must(&moderator, Method::EndRoom, json!({}));
+        }
+        let told = world.told(&away, "didDisconnectedBreakoutRoom").remove(0);
+        assert_eq!(told["state"]["paused"], false);
+    }
 }
 
 #[test]

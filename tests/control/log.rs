@@ -6,7 +6,7 @@ use anteroom::control::Audience;
 use anteroom::message::{Frame, Method, Request};
 use serde_json::{Value, json};
 
-use crate::stories::{enter, force, invite, make_room, plan};
+use crate::stories::{enter, force, invite, make_room, plan, with};
 use crate::world::{Person, ROOM, World};
 
 /// The events that somebody was sent, as `replay` shows them.
@@ -95,12 +95,54 @@ fn older_than_the_log_is_a_snapshot() {
 }
 
 #[test]
+fn more_than_an_answer_should_hold_is_a_snapshot() {
+    let mut world = World::default();
+    world.checks = false;
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    let start = world.view().seq;
+    for number in 0..2_000 {
+        world.must(&moderator, Method::SetMicrophone, json!({"on": number % 2 == 1}));
+        world.wait(Duration::from_millis(100));
+        world.forget_frames();
+    }
+    let ack = world.must(&guest, Method::Replay, json!({"from_seq": start + 1}));
+    assert_eq!(ack["events"].as_array().unwrap().len(), 2_000);
+    world.must(&moderator, Method::SetMicrophone, json!({"on": false}));
+    let ack = world.must(&guest, Method::Replay, json!({"from_seq": start + 1}));
+    assert_eq!(ack["snapshot"]["seq"], world.view().seq);
+    let ack = world.must(&guest, Method::Replay, json!({"from_seq": start + 2}));
+    assert_eq!(ack["events"][0]["prev"], start + 1);
+}
+
+#[test]
+fn long_events_are_no_replay_but_a_snapshot() {
+    let mut world = World::default();
+    world.checks = false;
+    let moderator = world.moderator("Mia");
+    let plan = with(with(plan(), "max_rooms", json!(10)), "name", json!("\u{1f600}".repeat(120)));
+    let start = world.view().seq;
+    for _ in 0..200 {
+        world.must(&moderator, Method::CreateBreakOutRoom, plan.clone());
+        world.must(&moderator, Method::DestroyAllBreakOutSession, json!({}));
+        world.forget_frames();
+        world.wait(Duration::from_secs(2));
+    }
+    let ack = world.must(&moderator, Method::Replay, json!({"from_seq": start}));
+    assert!(ack["snapshot"].is_object(), "1.2 MB of names");
+    let ack = world.must(&moderator, Method::Replay, json!({"from_seq": world.view().seq - 100}));
+    assert!(ack["events"].is_array());
+}
+
+#[test]
 fn ten_thousand_events_are_kept() {
     let mut world = World::default();
     let moderator = world.moderator("Mia");
     for number in 0..10_100 {
         let on = json!({"on": number % 2 == 1});
         world.must(&moderator, Method::SetMicrophone, on);
+        // No faster than ids are kept for.
+        world.wait(Duration::from_millis(58));
         world.take(moderator.link);
     }
     assert_eq!(world.control.events(ROOM, 1).count(), 10_000);
@@ -124,6 +166,69 @@ fn the_same_id_is_the_same_request() {
     world.wait(Duration::from_secs(120));
     world.request(back.link, create);
     assert_eq!(world.view().rooms.len(), 2, "two minutes later it is a new request");
+}
+
+#[test]
+fn what_changes_nothing_is_answered_anew() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let list = Request::new("list", "listBreakoutRooms", json!({}));
+    world.request(moderator.link, list.clone());
+    make_room(&mut world, &moderator);
+    world.request(moderator.link, list);
+    let rooms: Vec<usize> = world
+        .acks(moderator.link, "list")
+        .iter()
+        .map(|(_, _, data)| data["rooms"].as_array().unwrap().len())
+        .collect();
+    assert_eq!(rooms, [0, 1]);
+    world.request(moderator.link, Request::new("list", "pause", json!({})));
+    assert_eq!(world.acks(moderator.link, "list")[2].2["result"], 1734);
+}
+
+#[test]
+fn no_request_is_done_twice_however_many_come_between() {
+    let mut world = World::default();
+    world.checks = false;
+    let moderator = world.moderator("Mia");
+    let room = make_room(&mut world, &moderator);
+    let create = Request::new("once", "createBreakOutRoom", plan());
+    world.request(moderator.link, create.clone());
+    world.manners.moves = false;
+    let join = Request::new("go", "joinBreakOutRoom", crate::stories::entry(&room));
+    world.request(moderator.link, join.clone());
+    let on = |number: usize| json!({"on": number % 2 == 1});
+    let code = |world: &mut World, number| world.code(&moderator, Method::SetMicrophone, on(number));
+    let done = (0..10_000).take_while(|number| code(&mut world, *number) == 0).count();
+    assert!((1_500..3_000).contains(&done), "{done}");
+    assert_eq!(code(&mut world, 0), 5107, "and not forgotten");
+    world.request(moderator.link, create);
+    world.request(moderator.link, join);
+    assert_eq!((world.view().rooms.len(), world.waiting.len()), (2, 1));
+    assert_eq!(world.acks(moderator.link, "once").len(), 2);
+    world.move_now();
+    assert_eq!(world.acks(moderator.link, "go").len(), 1);
+    world.wait(Duration::from_secs(120));
+    assert_eq!(code(&mut world, 0), 0);
+}
+
+#[test]
+fn a_refused_join_names_its_room_if_it_is_one() {
+    let mut world = World::default();
+    let stranger = world.open("Eve", anteroom::message::Role::Participant);
+    let guest = world.participant("Gus");
+    let room = "0123456789abcdef".repeat(2);
+    for (link, id, code) in [(stranger, json!(room), 1171), (guest.link, json!(room), 9702)] {
+        let ack = world.ask(link, Method::JoinBreakOutRoom, json!({"room_id": id}));
+        assert_eq!((&ack["result"], &ack["room_id"]), (&json!(code), &id));
+        for none in [json!("x".repeat(1_000)), json!(7), json!(null)] {
+            let ack = world.ask(link, Method::JoinBreakOutRoom, json!({"room_id": none}));
+            assert_eq!(ack.get("room_id"), Some(&json!(null)), "{ack}");
+        }
+        let request = Request::new("x".repeat(129), "joinBreakOutRoom", json!({"room_id": room}));
+        world.request(link, request);
+        assert_eq!(world.ack(link, &"x".repeat(129))["room_id"], room);
+    }
 }
 
 #[test]

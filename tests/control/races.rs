@@ -131,10 +131,29 @@ fn who_gives_a_join_up_is_taken_back() {
     world.move_now();
     assert!(world.acks(guest.link, &leave).is_empty());
     assert_eq!(world.code(&guest, Method::JoinBreakOutRoom, entry(&room)), 5107);
+    let given_up = world.view().seq;
     world.move_now();
     assert_eq!(world.ack(guest.link, &leave)["result"], 0);
+    assert_eq!(world.acks(guest.link, &leave)[0].1, Some(given_up));
     in_parent(&world, &guest);
     assert_eq!(world.view().invitations.len(), 1, "the invitation is still good");
+}
+
+#[test]
+fn a_join_under_way_is_left_and_not_rejected() {
+    for forced in [true, false] {
+        let mut world = World::default();
+        let (moderator, guest, room) = hall(&mut world);
+        let id = if forced {
+            force_later(&mut world, &moderator, &guest, &room)
+        } else {
+            world.send(guest.link, Method::JoinBreakOutRoom, entry(&room))
+        };
+        assert_eq!(world.code(&guest, Method::RejectBreakOutRoom, json!({"room_id": room})), 9705);
+        world.move_now();
+        let link = if forced { moderator.link } else { guest.link };
+        assert_eq!(world.ack(link, &id)["result"], 0);
+    }
 }
 
 #[test]
@@ -281,6 +300,23 @@ fn a_silent_worker_is_fenced_and_nothing_waits_for_it() {
     }
     in_parent(&world, &guest);
     assert!(world.view().seats.values().all(|seat| seat.held_until.is_none()));
+}
+
+#[test]
+fn a_worker_whose_report_was_kept_waiting_is_not_silent() {
+    let mut world = World::default();
+    let (moderator, guest, room) = hall(&mut world);
+    world.manners.moves = false;
+    let moved = force_later(&mut world, &moderator, &guest, &room);
+    let second = world.send(moderator.link, Method::JoinBreakOutRoom, entry(&room));
+    // Nobody looked at the queue of reports for longer than a worker may be silent.
+    world.now = world.now + Duration::from_secs(3);
+    world.move_now();
+    world.move_now();
+    world.wait(Duration::ZERO);
+    assert!(world.fenced.is_empty());
+    assert_eq!(world.ack(moderator.link, &moved)["result"], 0);
+    assert_eq!(world.ack(moderator.link, &second)["result"], 0);
 }
 
 #[test]

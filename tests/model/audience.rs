@@ -108,9 +108,11 @@ pub fn rule(view: &SessionView, inviters: &Inviters, event: &Event) -> Rule {
             ReturnReason::Cleared | ReturnReason::Destroyed => one(back.client),
             ReturnReason::Own | ReturnReason::Seat(_) => exactly(People::new()),
         },
-        Event::UserDisconnectedFromBreakoutRoom { person, room, .. } => {
+        Event::UserDisconnectedFromBreakoutRoom { person, room, reason } => {
             let mut people = moderators_and_owner(view, *room);
-            people.extend(members(view, *room));
+            if matches!(reason, ReturnReason::Own | ReturnReason::Seat(_)) {
+                people.extend(members(view, *room));
+            }
             exactly(others(people, person.id))
         }
         Event::ClearedBreakoutRoom { room, .. } | Event::DestroyedBreakoutRoom { room, .. } => {

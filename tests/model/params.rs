@@ -28,7 +28,7 @@ impl<'a> Params<'a> {
     }
 
     pub fn optional_whole(self, key: &str) -> Check<Option<u64>> {
-        self.optional(key, Value::as_u64)
+        self.optional(key, whole)
     }
 
     pub fn text(self, key: &str) -> Check<&'a str> {
@@ -45,6 +45,11 @@ impl<'a> Params<'a> {
         let word = self.text(key)?;
         words.iter().position(|known| *known == word).map(|at| at == 1).ok_or(otherwise)
     }
+}
+
+/// A whole number, also one that is written with a point.
+pub fn whole(value: &Value) -> Option<u64> {
+    value.as_u64().or_else(|| value.as_f64().filter(|n| *n >= 0.0 && n.fract() == 0.0).map(|n| n as u64))
 }
 
 pub fn ensure(fine: bool, otherwise: Refusal) -> Check {

@@ -8,7 +8,7 @@ use anteroom::base::{BreakoutId, ClientId, Kind, KindSet};
 use anteroom::message::{Method, ParentFlags, Refusal};
 use serde_json::{Map, Value};
 
-use super::params::{Check, Params, ensure};
+use super::params::{Check, Params, ensure, whole};
 use super::session::{Invitation, Place, Room, RoomState, Session};
 
 /// How a request that passed its checks is answered.
@@ -162,18 +162,19 @@ impl Session {
         }
         p.optional("name", |name| name.as_str().filter(|name| !name.trim().is_empty()))?;
         let open = p.optional_bool("open")?.unwrap_or(false);
-        let rooms = p.required("max_rooms", Value::as_number)?.as_u64().filter(|rooms| *rooms >= 1);
-        let participants = p.0.get("participants").and_then(Value::as_u64).filter(|n| *n >= 2);
-        let participants = participants.ok_or(Refusal::ParticipantsMissing)?;
-        ensure(participants < self.talkers, Refusal::ParticipantsAboveLimit)?;
-        let rooms = rooms.ok_or(Refusal::BadParameter)?;
-        ensure(rooms + self.live().len() as u64 <= 10, Refusal::TooManyRooms)?;
+        let rooms = p.required("max_rooms", |rooms| rooms.is_number().then_some(rooms))?;
+        let rooms = whole(rooms).filter(|rooms| *rooms >= 1);
         let mut force = None;
         if deal {
             force = Some(p.optional_bool("force_join")?.unwrap_or(self.may_force(who)));
             p.optional_bool("include_moderators")?;
             p.optional_whole("seed")?;
         }
+        let participants = p.0.get("participants").and_then(whole).filter(|n| *n >= 2);
+        let participants = participants.ok_or(Refusal::ParticipantsMissing)?;
+        ensure(participants < self.talkers, Refusal::ParticipantsAboveLimit)?;
+        let rooms = rooms.ok_or(Refusal::BadParameter)?;
+        ensure(rooms.saturating_add(self.live().len() as u64) <= 10, Refusal::TooManyRooms)?;
         ensure(force != Some(true) || self.may_force(who), Refusal::Forbidden)?;
         kinds = if self.breakout_video { kinds } else { kinds.without(Kind::Video) };
         let kinds = kinds.and(self.carried.with(Kind::Audio).with(Kind::Video));
@@ -267,7 +268,11 @@ impl Session {
     fn reject(&mut self, who: ClientId, p: Params<'_>) -> Check {
         self.grouped(who)?;
         let room = self.room(p)?;
-        self.seat(who).invited.remove(&room).map(|_| ()).ok_or(Refusal::NotInvited)
+        let seat = self.seat(who);
+        // An invitation is being used by the join that is under way; a forced one needs none.
+        let joins = seat.moving.is_some_and(|moving| moving.to == Place::Breakout(room));
+        ensure(!joins, Refusal::NotInvited)?;
+        seat.invited.remove(&room).map(|_| ()).ok_or(Refusal::NotInvited)
     }
 
     fn disconnect(&mut self, who: ClientId, id: &str, p: Params<'_>) -> Check<Outcome> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anteroom::base::{ClientId, Time};
 use anteroom::control::{Audience, LoggedEvent, SessionView};
-use anteroom::message::Event;
+use anteroom::message::{Event, ParentFlags, ReturnReason};
 
 use super::audience::{self, Inviters, People};
 use super::replica::Replica;
@@ -16,6 +16,8 @@ pub type Sent = (ClientId, u64, u64, &'static str);
 
 /// How long the log keeps an event.
 const KEPT: Duration = Duration::from_secs(600);
+/// How many events a replay answers with at most.
+const REPLAYED: usize = 2_000;
 
 #[derive(Default)]
 pub struct Tale {
@@ -44,6 +46,7 @@ impl Tale {
                 return Err(format!("event {} after {}", entry.seq, self.seq));
             }
             self.seq = entry.seq;
+            self.check_shown(&entry.event, entries)?;
             let told = self.audience(entry)?;
             for client in told {
                 let mine = self.addressed.entry(client).or_default();
@@ -74,6 +77,18 @@ impl Tale {
             Some(frame) => Err(format!("a frame of no event: {frame:?}")),
             None => Ok(()),
         }
+    }
+
+    /// Who comes back is shown the parent room as it is; after a destroy nothing is paused or muted,
+    /// but for somebody whose seat ends while the destroy is still under way.
+    fn check_shown(&self, event: &Event, entries: &[LoggedEvent]) -> Result<(), String> {
+        let (Event::DisconnectedBreakoutRoom(back), Some(view)) = (event, &self.replica.view) else {
+            return Ok(());
+        };
+        let ends = |entry: &LoggedEvent| matches!(&entry.event, Event::UserDisconnected { person, .. } if person.id == back.client);
+        let is_destroyed = back.reason == ReturnReason::Destroyed && !entries.iter().any(ends);
+        let fine = back.state == view.flags && (!is_destroyed || back.state == ParentFlags::default());
+        if fine { Ok(()) } else { Err(format!("{:?} is not shown by {event:?}", view.flags)) }
     }
 
     /// Who was told, which has to be whom the contract names.
@@ -110,7 +125,8 @@ impl Tale {
         same(replica.view.as_ref(), view)
     }
 
-    /// What a replay should answer: each event's seq and prev; nothing if the log does not reach back.
+    /// What a replay should answer: each event's seq and prev; nothing if the log does not reach back,
+    /// or if they are too many.
     pub fn replay(&self, client: ClientId, from: u64) -> Option<Vec<(u64, u64)>> {
         let first = self.kept.front().map_or(self.seq + 1, |(seq, _)| *seq);
         if from < first && first > 1 {
@@ -118,7 +134,8 @@ impl Tale {
         }
         let mine = self.addressed.get(&client).map_or(&[][..], |seqs| seqs);
         let prevs = std::iter::once(0).chain(mine.iter().copied());
-        Some(mine.iter().copied().zip(prevs).filter(|(seq, _)| *seq >= from).collect())
+        let events: Vec<_> = mine.iter().copied().zip(prevs).filter(|(seq, _)| *seq >= from).collect();
+        (events.len() <= REPLAYED).then_some(events)
     }
 
     /// The number of the next event.

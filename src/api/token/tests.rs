@@ -69,6 +69,7 @@ fn claims_that_do_not_hold_are_refused() {
         ("room", json!(["daily"])),
         ("name", json!("")),
         ("name", json!("\u{7}")),
+        ("name", json!("Mia\u{202e}")),
         ("name", json!(long)),
         ("name", json!(7)),
         ("role", json!("admin")),
