@@ -176,7 +176,7 @@ mod tests {
     use crate::message::{Claims, Role};
 
     fn frame(text: &str) -> Frame {
-        Frame::Event { seq: 1, prev: 0, event: "x", data: json!({"text": text}) }
+        Frame::Event { seq: 1, prev: 0, event: "x", data: json!({"text": text}).into() }
     }
 
     async fn link() -> (Outbox, Link) {
@@ -215,7 +215,7 @@ mod tests {
         outbox.push(frame(&long)).unwrap();
         assert_eq!(outbox.push(frame("")), Err(OutboxFull));
         assert!(link.recv().await.is_some());
-        let empty = Frame::Event { seq: 1, prev: 0, event: "", data: json!({}) };
+        let empty = Frame::Event { seq: 1, prev: 0, event: "", data: json!({}).into() };
         let taken = (0..1_000_000).take_while(|_| outbox.push(empty.clone()).is_ok()).count();
         assert!((50_000..FRAMES_WAITING).contains(&taken), "{taken}");
     }

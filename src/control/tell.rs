@@ -5,13 +5,14 @@ use super::context::Context;
 use super::log::Audience;
 use super::session::Session;
 use crate::base::{BreakoutId, ClientId};
-use crate::message::{Event, Frame};
+use crate::message::{Event, EventBody, Frame};
 
 impl Session {
     /// Logs an event, sends it to its audience and answers its number.
     pub(super) fn tell(&mut self, cx: &mut Context, event: Event, audience: Audience) -> u64 {
         let name = event.name();
         let data = if audience == Audience::Nobody { serde_json::Value::Null } else { event.data() };
+        let data = EventBody::from(data);
         let seq = self.log.push(cx.now, event, audience.clone());
         let mut tell = |seat: &mut super::seat::Seat| {
             let prev = std::mem::replace(&mut seat.last_event, seq);

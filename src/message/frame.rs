@@ -4,7 +4,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::{Method, json_size};
+use super::{EventBody, Method, json_size};
 use crate::base::BreakoutId;
 
 /// What a client asks. Every door (WebSocket, library) makes this one type.
@@ -71,7 +71,7 @@ pub enum Frame {
         /// The event's name.
         event: &'static str,
         /// What happened.
-        data: Value,
+        data: EventBody,
     },
 }
 
@@ -97,7 +97,7 @@ impl Frame {
         NAMES_AND_NUMBERS
             + match self {
                 Self::Ack { id, ack, data, .. } => id.len() + ack.len() + json_size(data),
-                Self::Event { event, data, .. } => event.len() + json_size(data),
+                Self::Event { event, data, .. } => event.len() + data.size(),
             }
     }
 }

@@ -6,6 +6,7 @@
 //!   media know each other by these alone.
 
 mod event;
+mod event_body;
 mod event_data;
 mod frame;
 mod media;
@@ -20,6 +21,7 @@ pub use event::{
     Invitation, LeaveReason, Member, ParentFlags, Person, Presentation, RejectReason, ReturnReason, RoomRef,
     SlotState, WithdrawReason,
 };
+pub use event_body::EventBody;
 pub use frame::{AckName, Frame, Request, named_room};
 pub use media::{
     Answer, Connect, GroupSettings, LossReason, MediaCommand, MediaReport, Moved, Placement, SdpRefusal,

@@ -221,7 +221,7 @@ impl World {
     /// Takes the data of the events of one name that somebody was sent; forgets the others.
     pub(crate) fn told(&mut self, person: &Person, name: &str) -> Vec<Value> {
         let data = |frame: Frame| match frame {
-            Frame::Event { event, data, .. } if event == name => Some(data),
+            Frame::Event { event, data, .. } if event == name => Some(Value::clone(&data)),
             _ => None,
         };
         self.take(person.link).into_iter().filter_map(data).collect()
