@@ -133,11 +133,17 @@ impl World {
             self.arrivals.extract_if(.., |a| a.back.is_some_and(|(c, _)| gone(&c))).collect();
         let restarts: Vec<_> = self.restarts.extract_if(.., |client, _| gone(client)).collect();
         let links: Vec<_> = self.attached.extract_if(.., |_, client| gone(client)).collect();
+        // Over the link that asked, or over the one that spoke for the seat to its end.
+        let heard = |world: &Self, link: LinkId, client: Option<ClientId>| {
+            let last = links.iter().find(|(_, speaks_for)| Some(*speaks_for) == client);
+            if world.links.contains_key(&link) { link } else { last.map_or(link, |(link, _)| *link) }
+        };
         for arrival in arrivals {
-            self.owe(arrival.link, None, &arrival.id, 1729);
+            let link = heard(self, arrival.link, arrival.back.map(|(client, _)| client));
+            self.owe(link, None, &arrival.id, 1729);
         }
         for (client, (id, _)) in restarts {
-            let link = self.known[&(client, id.clone())].link;
+            let link = heard(self, self.known[&(client, id.clone())].link, Some(client));
             self.owe(link, None, &id, 1729);
         }
         self.leaving.extend(links.into_iter().map(|(link, _)| link));
