@@ -3,12 +3,13 @@
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a bench may fail loudly")]
 
+#[path = "support/packet.rs"]
+mod packet;
+
 use std::hint::black_box;
 
-use anteroom::base::Ssrc;
 use anteroom::message::SrtpProfile;
 use anteroom::transport::srtp::{Inbound, OVERHEAD_RTP, Outbound};
-use anteroom::wire::rtp::RtpHeader;
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
 
 const KEY: [u8; 16] = [7; 16];
@@ -16,11 +17,7 @@ const SALTS: [(SrtpProfile, &[u8]); 2] =
     [(SrtpProfile::AeadAes128Gcm, &[9; 12]), (SrtpProfile::AesCm128HmacSha1_80, &[9; 14])];
 
 fn packet(len: usize, index: u64) -> Vec<u8> {
-    let sequence = u16::try_from(index & 0xffff).unwrap();
-    let header = RtpHeader { payload_type: 111, marker: false, sequence, timestamp: 960, ssrc: Ssrc(1) };
-    let mut packet = vec![0x5a; len + OVERHEAD_RTP];
-    header.write(&[], &mut packet).unwrap();
-    packet
+    packet::plain(len, OVERHEAD_RTP, index)
 }
 
 fn seal(criterion: &mut Criterion) {

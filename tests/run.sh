@@ -8,8 +8,9 @@ usage() {
     cat <<TEXT
 usage: tests/run.sh [--help]
 
-Runs formatting, lints, all tests (unit, model, protocol, packets, sockets, browsers) and the deploy
-files' checks. Installs Debian packages that are missing (that needs root).
+Runs formatting, lints, all tests (unit, model, protocol, packets, sockets, browsers), the benches once,
+the count of instructions and the deploy files' checks. Installs Debian packages that are missing
+(that needs root).
 TEXT
 }
 case "${1:-}" in
@@ -32,6 +33,7 @@ needs() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 needs cc gcc
 needs chromium chromium
 needs systemd-analyze systemd
+needs valgrind valgrind
 if ((${#missing[@]})); then
     echo "missing Debian packages: ${missing[*]}"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -64,6 +66,10 @@ cargo test --locked --quiet --no-run
 cargo test --locked
 done_step
 
+step "Benches run once"
+cargo test --locked --quiet --benches
+done_step
+
 step "Documentation builds without a warning"
 RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --quiet
 done_step
@@ -80,6 +86,10 @@ done_step
 step "The binary, as a user builds it"
 cargo build --release --locked --quiet
 target/release/anteroom check-config deploy/anteroom.toml
+done_step
+
+step "Instruction counts within 3 % of the baseline"
+benches/instructions.sh --check
 done_step
 
 step "The demo: a whole meeting in which every packet is judged"
