@@ -11,7 +11,8 @@ usage() {
     cat <<TEXT
 usage: benches/instructions.sh --check | --write | --help
 
-  --check  compares with $baseline; fails where a case takes over $limit % more
+  --check  compares with $baseline; fails where a case takes over $limit % more. Under another
+           compiler than the baseline's the counts are only shown
   --write  writes $baseline anew, for a commit of its own that says why
 
 VALGRIND_OUT=DIR keeps callgrind's files there, for callgrind_annotate and kcachegrind.
@@ -32,12 +33,9 @@ if [ "$mode" = --check ]; then
     [ -f "$baseline" ] || die "there is no $baseline: write it with --write"
     known=$(sed -n 's/^# compiler: //p' "$baseline")
     if [ "$compiler" != "$known" ]; then
-        version=$(echo "$known" | cut -d' ' -f2)
-        die "the baseline was counted with $known, this is $compiler.
-Another compiler makes other instructions, so the two cannot be compared. Count with that one:
-    rustup toolchain install $version
-    RUSTUP_TOOLCHAIN=$version benches/instructions.sh --check
-or, where the project goes over to this compiler, write the baseline anew with --write."
+        # Another compiler makes other instructions: a user's newer one is no fault of the code.
+        mode=show
+        echo "The baseline was counted with $known, this is $compiler: shown beside it, not held to it."
     fi
 fi
 
@@ -97,6 +95,7 @@ awk -v limit="$limit" '
         exit bad ? 1 : odd ? 3 : 0
     }' "$work/before" "$work/now" && result=0 || result=$?
 
+[ "$mode" != show ] || exit 0
 if [ "$mode" = --write ]; then
     cp "$work/now" "$baseline"
     echo "written to $baseline"
