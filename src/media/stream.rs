@@ -94,6 +94,13 @@ impl Stream {
         }
     }
 
+    /// Forgets who hears it in one slot.
+    pub(super) fn drop_route(&mut self, gone: Route) {
+        if let Some(at) = self.routes.iter().position(|route| *route == gone) {
+            self.routes.swap_remove(at);
+        }
+    }
+
     /// Opens or closes it by what its owner and its group allow.
     pub(super) fn regulate(&mut self, publish: KindSet, blocked: Option<KindSet>) {
         self.closed = match blocked {
