@@ -129,9 +129,10 @@ impl OfferBuilder {
         for mid in self.sends.iter().map(|send| &send.mid).chain(slots.iter().map(|(mid, _)| mid)) {
             write!(out, " {mid}")?;
         }
-        write!(out, "\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", self.ufrag, self.pwd)?;
-        let setup = if self.explicit.is_some() { "active" } else { "actpass" };
-        write!(out, "a=fingerprint:{}\r\na=setup:{setup}\r\n", fingerprint_text(&self.fingerprint))?;
+        write!(out, "\r\n")?;
+        if self.explicit.is_none() {
+            self.write_security(out, "actpass")?;
+        }
         for send in &self.sends {
             self.write_line(out, &send.mid, send.kind.is_video(), "sendonly")?;
             if let Some(rtx) = send.rtx {
@@ -147,6 +148,11 @@ impl OfferBuilder {
         Ok(())
     }
 
+    fn write_security(&self, out: &mut String, setup: &str) -> fmt::Result {
+        write!(out, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", self.ufrag, self.pwd)?;
+        write!(out, "a=fingerprint:{}\r\na=setup:{setup}\r\n", fingerprint_text(&self.fingerprint))
+    }
+
     fn write_line(&self, out: &mut String, mid: &Mid, video: bool, direction: &str) -> fmt::Result {
         let codecs = if video { self.video_codecs() } else { self.audio_codecs() };
         write!(out, "m={} 9 UDP/TLS/RTP/SAVPF", if video { "video" } else { "audio" })?;
@@ -158,7 +164,11 @@ impl OfferBuilder {
             out,
             "\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
         )?;
-        self.explicit.map_or(Ok(()), |candidate| candidate.write(out))?;
+        if let Some(candidate) = self.explicit {
+            // As browsers do; some servers look for it nowhere else.
+            self.write_security(out, "active")?;
+            candidate.write(out)?;
+        }
         for extension in Extension::ALL.into_iter().filter(|extension| extension.fits(video)) {
             if let Some(id) = extension.id_in(&self.numbering.extensions) {
                 write!(out, "a=extmap:{id} {}\r\n", extension.uri())?;

@@ -104,7 +104,8 @@ fn slot(line: &OfferLine) -> Result<Slot, AnswerError> {
 #[cfg(test)]
 mod tests {
     use super::super::{
-        LocalDescription, Numbering, Offer, OfferBuilder, OfferedSend, check_restart, negotiate, write_answer,
+        ClientCandidate, LocalDescription, Numbering, Offer, OfferBuilder, OfferedSend, check_restart,
+        negotiate, write_answer,
     };
     use super::*;
     use crate::base::{Kind, Random, Ssrc};
@@ -223,6 +224,19 @@ mod tests {
         let answer = ServerAnswer::parse(&exchange(&listener).2).unwrap();
         assert_eq!((answer.sends.len(), answer.slots.len()), (0, 8));
         assert!(!answer.slot(&"slot0".into()).unwrap().video);
+    }
+
+    #[test]
+    fn a_participant_may_insist_on_opening_dtls_and_name_an_address() {
+        let address = "192.0.2.1:9".parse().unwrap();
+        let builder = OfferBuilder { explicit: Some(ClientCandidate(address)), ..participant() };
+        let text = builder.write();
+        let lines = builder.sends.len() + builder.audio_slots + builder.video_slots;
+        let candidate = "a=candidate:1 1 udp 2130706431 192.0.2.1 9 typ host\r\na=end-of-candidates\r\n";
+        assert_eq!(text.matches(candidate).count(), lines);
+        assert_eq!(text.matches("a=setup:active\r\n").count(), lines);
+        assert_eq!(text.matches("a=setup:").count(), lines);
+        assert_eq!(exchange(&builder).1.slots.len(), exchange(&participant()).1.slots.len());
     }
 
     #[test]

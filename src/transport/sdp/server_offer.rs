@@ -144,3 +144,118 @@ fn write_codec(out: &mut String, offered: &OfferedCodec, video: bool) -> fmt::Re
     let Some(rtx) = offered.line.rtx_payload_type else { return Ok(()) };
     write!(out, "a=rtpmap:{rtx} rtx/90000\r\na=fmtp:{rtx} apt={number}\r\n")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What Janus 1.1.2 offered a subscriber of a microphone and a screen, but for one of two audio
+    /// lines.
+    const JANUS: &str = "v=0\r\n\
+        o=- 1795679105327840 1 IN IP4 127.0.0.1\r\n\
+        s=VideoRoom 23370000\r\n\
+        t=0 0\r\n\
+        a=group:BUNDLE 0 1\r\n\
+        a=ice-options:trickle\r\n\
+        a=fingerprint:sha-256 9A:95:F3:7F:A2:0F:BB:60:CB:A2:B2:07:98:5B:48:CE:1A:E1:E5:8F:02:77:BD:7A:DE:E2:B1:5B:66:ED:BD:32\r\n\
+        a=extmap-allow-mixed\r\n\
+        a=msid-semantic: WMS *\r\n\
+        a=ice-lite\r\n\
+        m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n\
+        c=IN IP4 127.0.0.1\r\n\
+        a=sendonly\r\n\
+        a=mid:0\r\n\
+        a=rtcp-mux\r\n\
+        a=ice-ufrag:74pX\r\n\
+        a=ice-pwd:XIDJkHx+xJyYLZwyI5eBLC\r\n\
+        a=ice-options:trickle\r\n\
+        a=setup:actpass\r\n\
+        a=rtpmap:111 opus/48000/2\r\n\
+        a=rtcp-fb:111 transport-cc\r\n\
+        a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level\r\n\
+        a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+        a=fmtp:111 useinbandfec=1\r\n\
+        a=msid:janus janus0\r\n\
+        a=ssrc:3484986711 cname:janus\r\n\
+        a=candidate:1 1 udp 2015363327 10.211.77.1 40072 typ host\r\n\
+        a=end-of-candidates\r\n\
+        m=video 9 UDP/TLS/RTP/SAVPF 96 97\r\n\
+        c=IN IP4 127.0.0.1\r\n\
+        a=sendonly\r\n\
+        a=mid:1\r\n\
+        a=rtcp-mux\r\n\
+        a=ice-ufrag:74pX\r\n\
+        a=ice-pwd:XIDJkHx+xJyYLZwyI5eBLC\r\n\
+        a=ice-options:trickle\r\n\
+        a=setup:actpass\r\n\
+        a=rtpmap:96 VP8/90000\r\n\
+        a=rtcp-fb:96 ccm fir\r\n\
+        a=rtcp-fb:96 nack\r\n\
+        a=rtcp-fb:96 nack pli\r\n\
+        a=rtcp-fb:96 goog-remb\r\n\
+        a=rtcp-fb:96 transport-cc\r\n\
+        a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time\r\n\
+        a=extmap:3 http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01\r\n\
+        a=extmap:4 urn:ietf:params:rtp-hdrext:sdes:mid\r\n\
+        a=rtpmap:97 rtx/90000\r\n\
+        a=fmtp:97 apt=96\r\n\
+        a=ssrc-group:FID 3930456517 3013845991\r\n\
+        a=msid:janus janus0\r\n\
+        a=ssrc:3930456517 cname:janus\r\n\
+        a=ssrc:3013845991 cname:janus\r\n\
+        a=candidate:1 1 udp 2015363327 10.211.77.1 40072 typ host\r\n\
+        a=end-of-candidates\r\n";
+
+    fn listener(codecs: &[Codec]) -> ListenerDescription {
+        ListenerDescription {
+            session_id: 7,
+            ufrag: "mine".to_owned(),
+            pwd: "myPasswordOfEnoughLength".to_owned(),
+            fingerprint: Fingerprint { algorithm: "sha-256".to_owned(), hash: vec![1; 32] },
+            candidate: ClientCandidate("192.0.2.1:9".parse().unwrap()),
+            codecs: codecs.to_vec(),
+        }
+    }
+
+    #[test]
+    fn what_janus_offers_is_read() {
+        let offer = ServerOffer::parse(JANUS).unwrap();
+        assert_eq!(offer.ice(), ("74pX", "XIDJkHx+xJyYLZwyI5eBLC"));
+        assert_eq!(offer.fingerprint().hash.first(), Some(&0x9a));
+        assert_eq!(offer.candidates()[0], "10.211.77.1:40072".parse().unwrap());
+    }
+
+    #[test]
+    fn a_listener_takes_all_under_the_numbers_of_the_offer() {
+        let answer = ServerOffer::parse(JANUS).unwrap().answer(&listener(&[Codec::Opus, Codec::Vp8]));
+        for line in [
+            "a=group:BUNDLE 0 1",
+            "m=audio 9 UDP/TLS/RTP/SAVPF 111",
+            "m=video 9 UDP/TLS/RTP/SAVPF 96 97",
+            "a=fmtp:97 apt=96",
+            "a=extmap:1 urn:ietf:params:rtp-hdrext:ssrc-audio-level",
+            "a=extmap:2 http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time",
+            "a=rtcp-fb:96 nack pli",
+        ] {
+            assert_eq!(answer.matches(&format!("{line}\r\n")).count(), 1, "{line}");
+        }
+        for line in ["a=setup:active", "a=recvonly", "a=rtcp-mux", "a=ice-ufrag:mine", "a=end-of-candidates"]
+        {
+            assert_eq!(answer.matches(&format!("{line}\r\n")).count(), 2, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_line_without_a_common_codec_keeps_its_place() {
+        let answer = ServerOffer::parse(JANUS).unwrap().answer(&listener(&[Codec::Opus]));
+        assert!(answer.contains("a=group:BUNDLE 0\r\n"), "{answer}");
+        assert!(answer.contains("m=video 0 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\n"));
+    }
+
+    #[test]
+    fn a_server_that_wants_to_open_dtls_is_refused() {
+        let error = ServerOffer::parse(&JANUS.replace("a=setup:actpass", "a=setup:active")).unwrap_err();
+        assert!(error.to_string().contains("setup"), "{error}");
+        assert!(ServerOffer::parse("v=0").is_err());
+    }
+}
