@@ -13,7 +13,8 @@ benches/compare.sh [--runs N] [--seconds S] [--listeners N] [--event-loops N]
 
 Puts the load tool's participants on Anteroom and on the VideoRoom of Janus 1.1.2, in turn, and prints
 what a packet cost each server. Either server is in a network namespace of its own and the participants
-in another; a veth pair is between them, because Janus does no media on loopback. UDP GRO is off.
+in another; a veth pair is between them, because Janus does no media on loopback. UDP GRO is off; what
+a server sends in one call crosses the pair whole, as with a network card that segments.
 Profiles: audio (3 talk) and screen (1 shares); all others listen to all that is published.
 
   --runs N         runs of each server and profile (default $runs); the table has their medians
@@ -63,9 +64,12 @@ client_ns=anteroom-client-$$
 server_ip=10.211.55.1
 results=$(mktemp -d)
 cleanup() {
-    # Of the processes inside, the load tool ends its servers itself.
-    ip netns del "$server_ns" 2>/dev/null || true
-    ip netns del "$client_ns" 2>/dev/null || true
+    local ns pid
+    for ns in "$client_ns" "$server_ns"; do
+        # The load tool ends its servers itself, unless it was ended.
+        for pid in $(ip netns pids "$ns" 2>/dev/null); do kill "$pid" 2>/dev/null || true; done
+        ip netns del "$ns" 2>/dev/null || true
+    done
     rm -rf "$results"
 }
 trap cleanup EXIT
@@ -101,8 +105,8 @@ measure() {
 field() { sed -n 's/.*"'"$2"'":"\{0,1\}\([^",}]*\).*/\1/p' <<<"$1"; }
 latency() { sed -n 's/.*"latency_us":{[^}]*"'"$2"'":\([0-9]*\).*/\1/p' <<<"$1"; }
 cost() { field "$1" server_cpu_ns_per_packet | awk '{ printf "%.2f", $1 / 1000 }'; }
-median() { sort -g | awk '{ v[NR] = $1 } END { print (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2) }'; }
-# The medians, or the sum, of something over the runs of a server and profile.
+median() { sort -g | awk -v digits="$1" '{ v[NR] = $1 } END { printf "%.*f\n", digits, (NR % 2 ? v[(NR + 1) / 2] : (v[NR / 2] + v[NR / 2 + 1]) / 2) }'; }
+# Something of each run of a server and profile: the file of results, what, and how it is read.
 each() { while IFS= read -r line; do "${@:3}" "$line" "$2"; done <"$1"; }
 cost_of() { cost "$1"; echo; }
 
@@ -122,12 +126,12 @@ for profile in audio screen; do
         first=$(head -n 1 "$file")
         name=$(field "$first" server)
         costs=$(each "$file" - cost_of | sort -g)
-        middle=$(median <<<"$costs")
-        generator=$(each "$file" generator_cpu field | median | awk '{ printf "%.0f %%", $1 * 100 }')
+        middle=$(median 2 <<<"$costs")
+        generator=$(each "$file" generator_cpu field | median 3 | awk '{ printf "%.0f %%", $1 * 100 }')
         lost=$(each "$file" lost field | awk '{ sum += $1 } END { print sum }')
         lines+=$'\n'"${name%% at *}"$'\t'"$profile"$'\t'"veth"$'\t'"$(field "$first" srtp)"
         lines+=$'\t'"$generator"$'\t'"$middle ($(head -n 1 <<<"$costs")-$(tail -n 1 <<<"$costs"))"
-        lines+=$'\t'"$(each "$file" p50 latency | median)"$'\t'"$(each "$file" p99 latency | median)"$'\t'"$lost"
+        lines+=$'\t'"$(each "$file" p50 latency | median 0)"$'\t'"$(each "$file" p99 latency | median 0)"$'\t'"$lost"
         if [ "$server" = anteroom ]; then ours=$middle; fi
     done
     ratios+=("$profile: $(awk "BEGIN { printf \"%.2f\", $ours / $middle }")")
