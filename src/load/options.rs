@@ -276,3 +276,58 @@ impl LoadOptions {
         Workload { listeners: self.participants, payload_len: pattern.payload_len, steps }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: LoadOptions,
+    }
+
+    fn check(words: &str) -> Result<(), String> {
+        let line = Line::try_parse_from(["load"].into_iter().chain(words.split_whitespace()));
+        line.map_err(|error| error.to_string())?.options.check()
+    }
+
+    #[test]
+    fn each_target_says_what_it_needs() {
+        for (words, wrong) in [
+            ("", "needs --spawn or --server"),
+            ("--target janus", "needs --spawn or --janus"),
+            ("--target janus --spawn", "--interface-address"),
+            ("--target janus --spawn --interface-address 10.0.0.1 --find-load 0.5", "--find-load"),
+            ("--target whip", "needs --whip and --whep"),
+            ("--target whip --whip http://h/in", "--whep"),
+            ("--target whip --whip http://h/in --whep http://h/out", "needs a {publisher}"),
+            (
+                "--profile screen --rooms 2 --target whip --whip http://h/in --whep http://h/{room}",
+                "a {room}",
+            ),
+            ("--target whip --spawn", "a running server"),
+            ("--spawn --server 127.0.0.1:1", "--server"),
+        ] {
+            let found = check(words).unwrap_err();
+            assert!(found.contains(wrong), "`{words}`: {found}");
+        }
+    }
+
+    #[test]
+    fn each_target_may_be_asked_for() {
+        for words in [
+            "--spawn",
+            "--spawn --interface-address 10.0.0.1 --netns there",
+            "--server 127.0.0.1:8080",
+            "--target janus --janus ws://h:8188",
+            "--target janus --spawn --interface-address 10.0.0.1",
+            "--target whip --whip http://h/{publisher}/in --whep http://h/{publisher}/out",
+            "--target whip --profile screen --whip http://h/in --whep http://h/out",
+        ] {
+            assert_eq!(check(words), Ok(()), "`{words}`");
+        }
+    }
+}

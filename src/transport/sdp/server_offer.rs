@@ -222,7 +222,8 @@ mod tests {
         let offer = ServerOffer::parse(JANUS).unwrap();
         assert_eq!(offer.ice(), ("74pX", "XIDJkHx+xJyYLZwyI5eBLC"));
         assert_eq!(offer.fingerprint().hash.first(), Some(&0x9a));
-        assert_eq!(offer.candidates()[0], "10.211.77.1:40072".parse().unwrap());
+        let expected: SocketAddr = "10.211.77.1:40072".parse().unwrap();
+        assert_eq!(offer.candidates()[0], expected);
     }
 
     #[test]
