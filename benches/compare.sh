@@ -51,9 +51,14 @@ if ! command -v janus >/dev/null; then
     # The package starts a Janus of its own; the test starts another.
     service janus stop >/dev/null 2>&1 || true
 fi
+# What is measured is what is here now, whatever is committed meanwhile.
+commit="$(git rev-parse --short HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' and changes')"
+load_before=$(cut -d' ' -f1 /proc/loadavg)
 binary=${ANTEROOM:-}
-if [ -z "$binary" ]; then
-    cargo build --release --locked
+if [ -n "$binary" ]; then
+    commit="$commit, or whatever $binary was made from"
+else
+    cargo build --release --locked >&2
     binary=target/release/anteroom
 fi
 
@@ -141,6 +146,8 @@ echo
 column -t -s $'\t' <<<"$lines"
 echo
 echo "Anteroom by Janus, medians of $runs runs of $seconds s with $listeners listeners: $(printf '%s; ' "${ratios[@]}" | sed 's/; $//')"
-echo "Janus has $event_loops event loops, Anteroom one media worker; processor time is that of all threads."
+echo "Janus has $event_loops event loops, Anteroom one media worker; a single one stays on one processor."
+echo "Processor time is that of all threads, by the scheduler."
 echo "Machine: $(lscpu | sed -n 's/^Model name: *//p'), $(nproc) processors, kernel $(uname -r)"
-echo "Commit: $(git rev-parse --short HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' and changes')"
+echo "Load average of the machine before and after: $load_before, $(cut -d' ' -f1 /proc/loadavg)"
+echo "Commit: $commit"
