@@ -1,6 +1,6 @@
 //! The ICE of a synthetic participant: controlling, one candidate of its own, the server is lite
 //! (RFC 8445 section 2.5). It checks the server's candidates in turn, nominates with each check, and
-//! goes on checking for consent (RFC 7675).
+//! goes on checking for consent (RFC 7675). It answers the checks of a server that is not lite.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -14,6 +14,8 @@ use crate::wire::stun::{Class, METHOD_BINDING, StunView, StunWriter, Transaction
 const RETRY: Duration = Duration::from_millis(50);
 /// Between two checks for consent.
 const CONSENT: Duration = Duration::from_secs(5);
+/// The longest response: header, address, integrity and fingerprint.
+const MAX_REPLY: usize = 128;
 /// A host candidate's priority (RFC 8445 section 5.1.2.1).
 const PRIORITY: u32 = 2_130_706_431;
 
@@ -98,6 +100,27 @@ impl ClientIce {
         Ok(Some((to, len)))
     }
 
+    /// The response to a check of the server's, where that is not lite; `None` for anything else, and
+    /// for a check that is not signed as it has to be.
+    pub(super) fn reply(&self, from: SocketAddr, message: &[u8]) -> Option<Vec<u8>> {
+        let view = StunView::parse(message).ok()?;
+        let is_check = (view.class(), view.method()) == (Class::Request, METHOD_BINDING);
+        if !is_check || !view.check_integrity(self.local.pwd.as_bytes()) {
+            return None;
+        }
+        let mut out = [0; MAX_REPLY];
+        let len = StunWriter::new(Class::Success, METHOD_BINDING, view.transaction_id(), &mut out)
+            .ok()?
+            .xor_mapped_address(from)
+            .ok()?
+            .integrity(self.local.pwd.as_bytes())
+            .ok()?
+            .fingerprint()
+            .ok()?
+            .finish();
+        out.get(..len).map(<[u8]>::to_vec)
+    }
+
     /// Takes a response; one that the server did not sign has no effect.
     pub(super) fn handle_response(&mut self, now: Time, from: SocketAddr, message: &[u8]) {
         let Ok(view) = StunView::parse(message) else { return };
@@ -106,5 +129,31 @@ impl ClientIce {
             self.selected = Some(from);
             self.due = now + CONSENT;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_check_of_the_servers_is_answered_if_it_is_signed_with_our_password() {
+        let mut random = Random::from_number(1);
+        let (ours, theirs) = (IceCredentials::random(&mut random), IceCredentials::random(&mut random));
+        let ice = ClientIce::new(Time(0), ours.clone(), theirs.clone(), Vec::new(), &mut random);
+        let from = "10.0.0.1:5000".parse().unwrap();
+        let check = |pwd: &str| {
+            let mut out = [0; 256];
+            let writer = StunWriter::new(Class::Request, METHOD_BINDING, [7; 12], &mut out).unwrap();
+            let len = writer.integrity(pwd.as_bytes()).unwrap().fingerprint().unwrap().finish();
+            out[..len].to_vec()
+        };
+        assert_eq!(ice.reply(from, &check(&theirs.pwd)), None);
+        let reply = ice.reply(from, &check(&ours.pwd)).unwrap();
+        let view = StunView::parse(&reply).unwrap();
+        assert_eq!((view.class(), view.transaction_id()), (Class::Success, [7; 12]));
+        assert_eq!(view.xor_mapped_address(), Some(from));
+        assert!(view.check_integrity(ours.pwd.as_bytes()));
+        assert_eq!(ice.reply(from, &reply), None);
     }
 }

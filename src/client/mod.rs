@@ -9,11 +9,14 @@ mod participant;
 mod reception;
 mod seen_window;
 mod source;
+mod tally;
 mod transport;
 
 pub use judge::{Judge, SlotClaim, Verdict, Wrong};
 pub use mark::{Mark, room_tag};
-pub use participant::{Heard, Participant, ParticipantError, ParticipantReport, ParticipantSettings};
+pub use participant::{
+    Heard, Participant, ParticipantError, ParticipantReport, ParticipantSettings, ServerKind,
+};
 pub use source::{Labels, Pattern, Place, Source};
 
 // What a driver of synthetic participants needs besides, so that it need not know `transport`.

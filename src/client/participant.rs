@@ -1,7 +1,7 @@
 //! One synthetic participant, from its offer to its verdict.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use super::first_packet::FirstPacket;
@@ -10,19 +10,35 @@ use super::judge::{Judge, SlotClaim, Verdict, Wrong};
 use super::mark::Mark;
 use super::reception::Reception;
 use super::source::{Labels, Pattern, Place, Source};
+use super::tally::Tally;
 use super::transport::{ClientTransport, Opened};
 use crate::base::{Kind, Mid, Random, Ssrc, Time};
 use crate::message::{SrtpProfile, Tracks};
 use crate::transport::dtls::{DtlsIdentity, RtcDtls};
 use crate::transport::ice::IceCredentials;
-use crate::transport::sdp::{Numbering, OfferBuilder, OfferedSend, ServerAnswer};
-use crate::transport::{Codec, ExtensionIds, TimeAnchor};
+use crate::transport::sdp::{
+    ClientCandidate, ListenerDescription, Numbering, OfferBuilder, OfferedSend, ServerAnswer, ServerOffer,
+};
+use crate::transport::{Codec, ExtensionIds, Fingerprint, TimeAnchor};
 use crate::wire::rtcp::{RtcpPacket, packets};
 use crate::wire::rtp::RtpView;
+
+/// Whose server it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServerKind {
+    /// Tells by `slots` events who is heard where, and the judge takes it at its word.
+    Anteroom,
+    /// Tells nothing: packets are counted by the marks of their publishers.
+    Other,
+}
 
 /// What a synthetic participant is like.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParticipantSettings {
+    /// Whose server it meets.
+    pub server: ServerKind,
+    /// What it may send.
+    pub sends: Vec<Kind>,
     /// Audio slots.
     pub audio_slots: usize,
     /// Video slots.
@@ -39,7 +55,15 @@ impl Default for ParticipantSettings {
     fn default() -> Self {
         // Browsers list CM first as well.
         let profiles = vec![SrtpProfile::AesCm128HmacSha1_80, SrtpProfile::AeadAes128Gcm];
-        Self { audio_slots: 6, video_slots: 3, profiles, audio: Pattern::AUDIO, video: Pattern::SCREEN }
+        Self {
+            server: ServerKind::Anteroom,
+            sends: SENT_KINDS.into_iter().map(|(kind, _)| kind).collect(),
+            audio_slots: 6,
+            video_slots: 3,
+            profiles,
+            audio: Pattern::AUDIO,
+            video: Pattern::SCREEN,
+        }
     }
 }
 
@@ -66,6 +90,8 @@ pub struct ParticipantReport {
     pub decrypt_failures: u64,
     /// The judge's counts.
     pub verdict: Verdict,
+    /// Publishers of whom something came, where the server tells of no slots.
+    pub publishers: usize,
     /// The first wrong packets: slot, extended sequence number, why.
     pub examples: Vec<(Ssrc, u64, Wrong)>,
     /// From each move's "done" to the first packet of the new room.
@@ -73,6 +99,10 @@ pub struct ParticipantReport {
     /// What protected the media.
     pub srtp: Option<SrtpProfile>,
 }
+
+/// Other servers are told an address that is nobody's (RFC 5737): they answer to where checks come from.
+const NOBODYS_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
+const CODECS: [Codec; 2] = [Codec::Opus, Codec::Vp8];
 
 const SENT_KINDS: [(Kind, &str); 4] =
     [(Kind::Audio, "0"), (Kind::Video, "1"), (Kind::Share, "2"), (Kind::Canvas, "3")];
@@ -90,7 +120,10 @@ pub struct Participant {
     place: Option<Place>,
     audio_slots: BTreeSet<Ssrc>,
     transport_sequence: u16,
+    /// The sender of reports where there is no source.
+    own_ssrc: Ssrc,
     judge: Judge,
+    tally: Tally,
     first_packet: FirstPacket,
     reception: Reception,
     report: ParticipantReport,
@@ -128,8 +161,9 @@ impl Participant {
             ssrc: Ssrc(random.next_u32()),
             rtx: kind.is_video().then(|| Ssrc(random.next_u32())),
         };
+        let sends = SENT_KINDS.into_iter().filter(|(kind, _)| settings.sends.contains(kind));
         let offer = OfferBuilder {
-            sends: SENT_KINDS.into_iter().map(&mut send).collect(),
+            sends: sends.map(&mut send).collect(),
             session_id: random.next_u64() >> 1,
             version: 1,
             ufrag: local.ufrag.clone(),
@@ -137,10 +171,12 @@ impl Participant {
             fingerprint: identity.fingerprint().clone(),
             audio_slots: settings.audio_slots,
             video_slots: settings.video_slots,
-            codecs: vec![Codec::Opus, Codec::Vp8],
+            codecs: CODECS.to_vec(),
             numbering: numbering(&mut random),
             cname: "synthetic".to_owned(),
+            explicit: (settings.server == ServerKind::Other).then_some(ClientCandidate(NOBODYS_ADDRESS)),
         };
+        let own_ssrc = Ssrc(random.next_u32());
         Self {
             settings,
             random,
@@ -153,7 +189,9 @@ impl Participant {
             place: None,
             audio_slots: BTreeSet::new(),
             transport_sequence: 0,
+            own_ssrc,
             judge: Judge::default(),
+            tally: Tally::default(),
             first_packet: FirstPacket::default(),
             reception: Reception::default(),
             report: ParticipantReport::default(),
@@ -173,16 +211,48 @@ impl Participant {
     pub fn answer(&mut self, now: Time, sdp: &str) -> Result<Vec<SocketAddr>, ParticipantError> {
         let failed = |what: &dyn std::fmt::Display| ParticipantError(what.to_string());
         let answer = ServerAnswer::parse(sdp).map_err(|e| failed(&e))?;
-        let remote = IceCredentials { ufrag: answer.ufrag.clone(), pwd: answer.pwd.clone() };
         let candidates = answer.candidates.clone();
-        let ice = ClientIce::new(now, self.local.clone(), remote, candidates.clone(), &mut self.random);
-        let peer = std::slice::from_ref(&answer.fingerprint);
-        let dtls = RtcDtls::client(now, &self.identity, peer, &self.settings.profiles, self.anchor)
-            .map_err(|e| failed(&e))?;
-        self.transport = Some(ClientTransport::new(ice, dtls));
+        let remote = IceCredentials { ufrag: answer.ufrag.clone(), pwd: answer.pwd.clone() };
+        self.connect(now, remote, candidates.clone(), &answer.fingerprint)?;
         self.audio_slots = answer.slots.iter().filter(|slot| !slot.video).map(|slot| slot.ssrc).collect();
         self.sources = self.make_sources(&answer);
         Ok(candidates)
+    }
+
+    /// Takes the offer of a server that makes it, as Janus does to listeners, and starts to connect;
+    /// answers the answer.
+    ///
+    /// # Errors
+    /// Where the offer is not one, or DTLS cannot be set up.
+    pub fn accept(&mut self, now: Time, sdp: &str) -> Result<String, ParticipantError> {
+        let offer = ServerOffer::parse(sdp).map_err(|e| ParticipantError(e.to_string()))?;
+        let listener = ListenerDescription {
+            session_id: self.offer.session_id,
+            ufrag: self.local.ufrag.clone(),
+            pwd: self.local.pwd.clone(),
+            fingerprint: self.identity.fingerprint().clone(),
+            candidate: ClientCandidate(NOBODYS_ADDRESS),
+            codecs: CODECS.to_vec(),
+        };
+        let (ufrag, pwd) = offer.ice();
+        let remote = IceCredentials { ufrag: ufrag.to_owned(), pwd: pwd.to_owned() };
+        self.connect(now, remote, offer.candidates().to_vec(), offer.fingerprint())?;
+        Ok(offer.answer(&listener))
+    }
+
+    fn connect(
+        &mut self,
+        now: Time,
+        remote: IceCredentials,
+        candidates: Vec<SocketAddr>,
+        fingerprint: &Fingerprint,
+    ) -> Result<(), ParticipantError> {
+        let ice = ClientIce::new(now, self.local.clone(), remote, candidates, &mut self.random);
+        let (peer, profiles) = (std::slice::from_ref(fingerprint), &self.settings.profiles);
+        let dtls = RtcDtls::client(now, &self.identity, peer, profiles, self.anchor);
+        let dtls = dtls.map_err(|e| ParticipantError(e.to_string()))?;
+        self.transport = Some(ClientTransport::new(ice, dtls));
+        Ok(())
     }
 
     fn make_sources(&mut self, answer: &ServerAnswer) -> Vec<Source> {
@@ -283,7 +353,10 @@ impl Participant {
         };
         self.report.received += 1;
         let mark = Mark::find(view.payload());
-        self.judge.packet(view.ssrc(), index, mark);
+        match self.settings.server {
+            ServerKind::Anteroom => self.judge.packet(view.ssrc(), index, mark),
+            ServerKind::Other => self.tally.packet(self.place.map(|place| place.room), mark),
+        }
         self.reception.packet(now, view.ssrc(), index);
         if self.audio_slots.contains(&view.ssrc()) {
             self.first_packet.packet(now, view.ssrc(), index);
@@ -314,9 +387,8 @@ impl Participant {
             return Some(datagram);
         }
         let to = transport.media_address()?;
-        if let Some(sender) = self.sources.first().map(Source::ssrc)
-            && let Ok(Some(len)) = self.reception.poll(now, sender, out)
-        {
+        let sender = self.sources.first().map_or(self.own_ssrc, Source::ssrc);
+        if let Ok(Some(len)) = self.reception.poll(now, sender, out) {
             return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
         }
         let place = self.place?;
@@ -355,7 +427,11 @@ impl Participant {
     #[must_use]
     pub fn finish(mut self) -> ParticipantReport {
         self.judge.finish();
-        self.report.verdict = self.judge.verdict();
+        self.report.verdict = match self.settings.server {
+            ServerKind::Anteroom => self.judge.verdict(),
+            ServerKind::Other => self.tally.verdict(),
+        };
+        self.report.publishers = self.tally.publishers();
         self.report.examples = self.judge.examples().to_vec();
         self.report.first_packets = self.first_packet.measured().to_vec();
         self.report.srtp = self.transport.as_ref().and_then(ClientTransport::profile);

@@ -31,6 +31,7 @@ pub(super) struct ClientTransport {
     profile: Option<SrtpProfile>,
     failed: bool,
     outgoing: VecDeque<Vec<u8>>,
+    replies: VecDeque<(SocketAddr, Vec<u8>)>,
 }
 
 /// DTLS flights are a handful of datagrams.
@@ -40,7 +41,15 @@ impl ClientTransport {
     /// A connection that starts checking at once.
     #[must_use]
     pub(super) fn new(ice: ClientIce, dtls: RtcDtls) -> Self {
-        Self { ice, dtls, srtp: None, profile: None, failed: false, outgoing: VecDeque::new() }
+        Self {
+            ice,
+            dtls,
+            srtp: None,
+            profile: None,
+            failed: false,
+            outgoing: VecDeque::new(),
+            replies: VecDeque::new(),
+        }
     }
 
     /// What protects the media, once that is agreed.
@@ -60,6 +69,11 @@ impl ClientTransport {
         match classify(datagram) {
             Some(DatagramKind::Stun) => {
                 self.ice.handle_response(now, from, datagram);
+                if let Some(reply) = self.ice.reply(from, datagram)
+                    && self.replies.len() < MAX_OUTGOING
+                {
+                    self.replies.push_back((from, reply));
+                }
                 // The first flight has been waiting for somebody to talk to.
                 self.drive();
             }
@@ -116,6 +130,10 @@ impl ClientTransport {
         random: &mut Random,
         out: &mut [u8],
     ) -> Option<(SocketAddr, usize)> {
+        if let Some((to, reply)) = self.replies.pop_front() {
+            out.get_mut(..reply.len())?.copy_from_slice(&reply);
+            return Some((to, reply.len()));
+        }
         if let Ok(Some(check)) = self.ice.poll_check(now, random, out) {
             return Some(check);
         }

@@ -1,27 +1,22 @@
 //! `anteroom load`: synthetic participants against a server, and what that costs it.
 
 use std::io::{self, IsTerminal as _, Write as _};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use serde_json::json;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::dev_token::TokenError;
 use super::floor::{self, Floor, ratio};
 use super::generator::{Addressing, Gathered, Generator, GeneratorSettings, Measured, Order};
 use super::load_report::{Latency, LoadReport};
-use super::options::{LoadOptions, Profile};
-use super::person::{Newcomer, Person, PersonError};
+use super::options::LoadOptions;
+use super::person::PersonError;
 use super::process::{cpu_ns, resident_kib, thread_times};
 use super::report::Percentiles;
-use super::server_process::ServerProcess;
-use super::tokens::Tokens;
+use super::target::{self, Attendee, Newcomer, Target};
 use crate::base::{Kind, Random};
-use crate::client::{ParticipantReport, ParticipantSettings};
-use crate::message::Role;
+use crate::client::{ParticipantReport, ParticipantSettings, ServerKind};
 use crate::telemetry::Clock;
 
 /// Why a run could not be made. One in which something was wrong is a report, not an error.
@@ -33,9 +28,6 @@ pub enum LoadError {
     /// The system refuses sockets, threads or a process.
     #[error("{0}")]
     System(#[from] io::Error),
-    /// The server lets nobody in.
-    #[error("{0}")]
-    Token(#[from] TokenError),
     /// Somebody could not join.
     #[error("{who}: {error}")]
     Person {
@@ -51,14 +43,12 @@ pub enum LoadError {
 
 /// Participants who join at the same time.
 const JOINING_AT_ONCE: usize = 32;
-/// Sockets that all participants share.
-const SOCKETS: usize = 16;
 /// From the last join to the measurement.
 const WARM_UP: Duration = Duration::from_secs(2);
 /// For packets under way at the end.
 const SETTLE: Duration = Duration::from_millis(300);
 /// Media of everybody is up this long after the last answer.
-const CONNECT_WITHIN: Duration = Duration::from_secs(30);
+pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// One look at the worker's load.
 const PROBE: Duration = Duration::from_millis(1_500);
 /// Between two looks at how it goes.
@@ -73,18 +63,9 @@ const MOST_PROBES: usize = 10;
 pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     options.check().map_err(LoadError::Option)?;
     let processors = processors();
-    let server = match options.spawn {
-        true => {
-            say("starting a server with limits raised to what the test needs");
-            Some(ServerProcess::start(options, processors.0.filter(|_| options.workers == 1))?)
-        }
-        false => None,
-    };
-    let address = server.as_ref().map(|server| server.http_address.clone());
-    let address = address.or_else(|| options.server.clone()).unwrap_or_default();
-    let pid = server.as_ref().map(ServerProcess::pid).or(options.server_pid);
+    let target = target::open(options, processors.0).await?;
     let before = measure_floor(options, 1.0, processors).await?;
-    let mut run = Run::start(options.clone(), address, pid, processors.1)?;
+    let mut run = Run::start(options.clone(), target, processors.1)?;
     let mut report = run.measure().await?;
     if let Some(gathered) = run.finish().await {
         report.join_ms = Percentiles::of(&gathered.joins);
@@ -100,16 +81,6 @@ fn processors() -> (Option<usize>, Option<usize>) {
     (several.then_some(0), several.then_some(1))
 }
 
-/// Participants have addresses of their own where the server is on loopback, and sockets elsewhere.
-fn addressing(server: &str) -> Addressing {
-    match server.parse::<SocketAddr>().map(|address| address.ip()) {
-        Ok(IpAddr::V4(ip)) if ip.is_loopback() => Addressing::Loopback { sockets: SOCKETS },
-        Ok(IpAddr::V6(ip)) if ip.is_loopback() => Addressing::Own(ip.into()),
-        Ok(IpAddr::V6(_)) => Addressing::Own(std::net::Ipv6Addr::UNSPECIFIED.into()),
-        Ok(IpAddr::V4(_)) | Err(_) => Addressing::Own(Ipv4Addr::UNSPECIFIED.into()),
-    }
-}
-
 async fn measure_floor(
     options: &LoadOptions,
     rate: f64,
@@ -122,19 +93,18 @@ async fn measure_floor(
 }
 
 /// Progress, for people: on standard error.
-fn say(what: &str) {
+pub(super) fn say(what: &str) {
     let _ = writeln!(io::stderr(), "load: {what}");
 }
 
 struct Run {
     options: LoadOptions,
-    address: String,
+    target: Box<dyn Target>,
     pid: Option<u32>,
-    tokens: Tokens,
     generator: Generator,
     clock: Clock,
     seed: Random,
-    people: Vec<Person>,
+    people: Vec<Box<dyn Attendee>>,
     /// Resident memory before the first client.
     rss_before: Option<u64>,
 }
@@ -142,21 +112,20 @@ struct Run {
 impl Run {
     fn start(
         options: LoadOptions,
-        address: String,
-        pid: Option<u32>,
+        target: Box<dyn Target>,
         processor: Option<usize>,
     ) -> Result<Self, LoadError> {
         let clock = Clock::start();
-        let settings =
-            GeneratorSettings { addressing: addressing(&address), gro: options.gro, processor, clock };
+        let addressing = target.addressing();
+        let pid = target.pid();
+        let settings = GeneratorSettings { addressing, gro: options.gro, processor, clock };
         Ok(Self {
-            tokens: if options.spawn { Tokens::Signed } else { Tokens::Development(address.clone()) },
             generator: Generator::start(settings)?,
             seed: Random::from_number(clock.now().as_micros()),
             people: Vec::new(),
             rss_before: pid.and_then(|pid| resident_kib(pid).ok()),
             options,
-            address,
+            target,
             pid,
             clock,
         })
@@ -164,7 +133,6 @@ impl Run {
 
     async fn measure(&mut self) -> Result<LoadReport, LoadError> {
         self.bring_in().await?;
-        self.publish(true).await?;
         sleep(WARM_UP).await;
         let rate = self.find_rate().await?;
         let seconds = Duration::from_secs(self.options.seconds);
@@ -226,59 +194,63 @@ impl Run {
         (cpu_ns(pid).ok(), workers.map(|thread| thread.cpu_ns).collect())
     }
 
+    /// Brings everybody in and starts what they publish. Other servers offer a listener what is
+    /// published when it comes, Anteroom slots for whatever there will be.
     async fn bring_in(&mut self) -> Result<(), LoadError> {
         let (rooms, each) = (self.options.rooms, self.options.publishers_per_room());
         // Publishers first, so that numbers below `publishers()` are theirs.
-        let publishers = (0..rooms).flat_map(|room| (0..each).map(move |_| (room, true)));
-        let listeners = (0..self.options.participants).map(|number| (number % rooms, false));
-        let everybody: Vec<(usize, bool)> = publishers.chain(listeners).collect();
-        say(&format!("{} participants join", everybody.len()));
-        for group in everybody.chunks(JOINING_AT_ONCE) {
+        let publishers = (0..rooms).flat_map(|room| (0..each).map(move |number| (room, Some(number))));
+        let listeners = (0..self.options.participants).map(|number| (number % rooms, None));
+        say(&format!("{} participants join", self.options.participants + self.options.publishers()));
+        let publishes_first = self.target.kind() == ServerKind::Other;
+        self.join_all(publishers.collect()).await?;
+        if publishes_first {
+            self.publish(true).await?;
+        }
+        self.join_all(listeners.collect()).await?;
+        if !publishes_first {
+            self.publish(true).await?;
+        }
+        let heard = self.options.publishers_per_room();
+        if self.options.kind() == Kind::Audio {
+            for person in self.people.iter().skip(self.options.publishers()) {
+                person.hears(heard).await.map_err(|error| failed(person.as_ref(), error))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Brings in some, each with its room and its number as a publisher, and waits for their media.
+    async fn join_all(&mut self, newcomers: Vec<(usize, Option<usize>)>) -> Result<(), LoadError> {
+        let before = self.people.len();
+        for group in newcomers.chunks(JOINING_AT_ONCE) {
             let first = self.people.len();
-            let (address, tokens, orders) = (&self.address, &self.tokens, &self.generator.orders());
-            let (seed, options) = (&mut self.seed, &self.options);
-            let joining = group.iter().zip(first..).map(|((room, publishes), id)| {
-                let (random, publishes) = (seed.fork(), *publishes);
-                let settings = settings(options, publishes);
-                let room = format!("load-{room}");
+            let orders = self.generator.orders();
+            let (target, seed, options) = (self.target.as_ref(), &mut self.seed, &self.options);
+            let joining = group.iter().zip(first..).map(|((room, publisher), id)| {
+                let settings = settings(options, target.kind(), publisher.is_some());
+                let (room, publisher, random) = (*room, *publisher, seed.fork());
+                let newcomer = Newcomer { id, room, publisher, settings, random };
+                let (who, orders) = (newcomer.name(), &orders);
                 async move {
-                    let name = if publishes { format!("Speaker {id}") } else { format!("Listener {id}") };
-                    let role = if publishes { Role::Moderator } else { Role::Participant };
-                    let token = tokens.token(&room, &name, role).await?;
-                    let newcomer =
-                        Newcomer { http_address: address, name: &name, token: &token, id, settings, random };
-                    let joined = Person::join(newcomer, orders).await;
-                    joined.map_err(|error| LoadError::Person { who: name, error })
+                    let joined = target.join(newcomer, orders).await;
+                    joined.map_err(|error| LoadError::Person { who, error })
                 }
             });
             for joined in join_all(joining).await {
                 self.people.push(joined?);
             }
         }
-        for person in &self.people {
-            let up = person.wait("media connected", |state| state.media.joined_in.is_some());
-            let late = |_| LoadError::Late(format!("{}: no media within {CONNECT_WITHIN:?}", person.name));
-            let up = tokio::time::timeout(CONNECT_WITHIN, up).await.map_err(late)?;
-            up.map_err(|error| LoadError::Person { who: person.name.clone(), error })?;
+        for person in self.people.iter().skip(before) {
+            person.connected().await.map_err(|error| failed(person.as_ref(), error))?;
         }
         Ok(())
     }
 
     async fn publish(&self, on: bool) -> Result<(), LoadError> {
-        let kind = self.options.kind();
         for person in self.people.iter().take(self.options.publishers()) {
-            if self.options.profile == Profile::Screen && on {
-                let started = person.request("startScreenShare", json!({})).await;
-                started.map_err(|error| LoadError::Person { who: person.name.clone(), error })?;
-            }
-            person.publish(kind, on).await;
-        }
-        let heard = if on { self.options.publishers_per_room() } else { 0 };
-        if kind == Kind::Audio && on {
-            for person in self.people.iter().skip(self.options.publishers()) {
-                let hears = person.wait("hearing everybody", |state| state.hears >= heard).await;
-                hears.map_err(|error| LoadError::Person { who: person.name.clone(), error })?;
-            }
+            let published = person.publish(self.options.kind(), on).await;
+            published.map_err(|error| failed(person.as_ref(), error))?;
         }
         Ok(())
     }
@@ -314,9 +286,12 @@ impl Run {
     fn report(&self, measured: &Measured, took: Duration, rate: f64) -> LoadReport {
         LoadReport {
             profile: self.options.profile.name().to_owned(),
-            server: format!("anteroom {} at {}", env!("CARGO_PKG_VERSION"), self.address),
-            interface: match addressing(&self.address) {
+            server: self.target.name(),
+            interface: match self.target.addressing() {
                 Addressing::Loopback { .. } => "loopback".to_owned(),
+                Addressing::Own(_) if self.options.spawn => {
+                    format!("{}, a socket per participant", self.options.interface_address)
+                }
                 Addressing::Own(_) => "a socket per participant".to_owned(),
             },
             participants: self.options.participants,
@@ -336,13 +311,22 @@ impl Run {
     /// Lets everybody go and adds what they found.
     async fn gather(&mut self, report: &mut LoadReport) {
         let publishers = self.options.publishers();
-        let finished = join_all(std::mem::take(&mut self.people).into_iter().map(Person::finish)).await;
+        let expected = match self.target.kind() {
+            ServerKind::Anteroom => 0,
+            ServerKind::Other => self.options.publishers_per_room(),
+        };
+        let people = std::mem::take(&mut self.people).into_iter();
+        let finished = join_all(people.map(|person| person.finish())).await;
         let mut moves = Vec::new();
         for (number, finished) in finished.into_iter().enumerate() {
             match finished {
                 Ok(found) => {
-                    moves.extend(found.first_packets.iter().copied());
-                    report.add(&found, number >= publishers);
+                    moves.extend(found.iter().flat_map(|found| found.first_packets.iter().copied()));
+                    let heard: usize = found.iter().map(|found| found.publishers).sum();
+                    if number >= publishers && heard < expected {
+                        report.problems.push(format!("participant {number} heard {heard} of {expected}"));
+                    }
+                    found.iter().for_each(|found| report.add(found, number >= publishers));
                 }
                 Err(error) => report.problems.push(format!("participant {number}: {error}")),
             }
@@ -352,16 +336,28 @@ impl Run {
     }
 
     async fn finish(self) -> Option<Gathered> {
+        self.target.close().await;
         self.generator.finish().await
     }
 }
 
+fn failed(person: &dyn Attendee, error: PersonError) -> LoadError {
+    LoadError::Person { who: person.name().to_owned(), error }
+}
+
 /// What a participant is like.
-fn settings(options: &LoadOptions, publishes: bool) -> ParticipantSettings {
-    let usual = ParticipantSettings::default();
+fn settings(options: &LoadOptions, server: ServerKind, publishes: bool) -> ParticipantSettings {
+    let usual = ParticipantSettings { server, ..ParticipantSettings::default() };
     let pattern = options.pattern();
     let (audio, video) =
         if options.kind().is_video() { (usual.audio, pattern) } else { (pattern, usual.video) };
+    if server == ServerKind::Other {
+        // Such a server has a line for each stream: here it is one to send on or one to listen to.
+        let sends = if publishes { vec![options.kind()] } else { Vec::new() };
+        let lines = usize::from(!publishes);
+        let (audio_slots, video_slots) = if options.kind().is_video() { (0, lines) } else { (lines, 0) };
+        return ParticipantSettings { sends, audio_slots, video_slots, audio, video, ..usual };
+    }
     // Publishers only publish, so that what is received is listeners times what is sent.
     let (audio_slots, video_slots) =
         if publishes { (0, 0) } else { (usual.audio_slots.max(options.talkers), usual.video_slots) };

@@ -15,13 +15,14 @@ mod report;
 mod scenario;
 mod server_process;
 mod signalling;
+mod target;
 mod tokens;
 
 pub use demo::{DemoError, DemoOptions, run};
 pub use dev_token::TokenError;
 pub use load_report::{Latency, LoadReport};
 pub use load_run::{LoadError, run_load};
-pub use options::{FrameBurst, LoadOptions, Profile};
+pub use options::{FrameBurst, LoadOptions, Profile, TargetKind};
 pub use person::PersonError;
 pub use report::{DemoReport, Percentiles};
 pub use signalling::SignallingError;

@@ -1,5 +1,6 @@
 //! What a load run is asked for.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
@@ -28,6 +29,18 @@ impl Profile {
     }
 }
 
+impl TargetKind {
+    /// As it is called on the command line.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Anteroom => "anteroom",
+            Self::Janus => "janus",
+            Self::Whip => "whip",
+        }
+    }
+}
+
 /// How the packets of a video frame leave their publisher.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FrameBurst {
@@ -37,9 +50,23 @@ pub enum FrameBurst {
     Paced,
 }
 
+/// Which server is under load.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TargetKind {
+    /// This one.
+    Anteroom,
+    /// The VideoRoom of a Janus, by its WebSocket.
+    Janus,
+    /// Any with WHIP and WHEP.
+    Whip,
+}
+
 /// What a load run is like.
 #[derive(Args, Clone, Debug)]
 pub struct LoadOptions {
+    /// Which server is under load: the participants are the same for all.
+    #[arg(long, value_enum, default_value_t = TargetKind::Anteroom)]
+    pub target: TargetKind,
     /// What the participants do.
     #[arg(long, value_enum, default_value_t = Profile::Audio)]
     pub profile: Profile,
@@ -68,19 +95,38 @@ pub struct LoadOptions {
     /// Lets the system coalesce what comes in (UDP GRO). Servers are compared without.
     #[arg(long)]
     pub gro: bool,
-    /// Starts a server of this binary beside the test, on loopback, with limits raised to what the
-    /// test needs.
-    #[arg(long, conflicts_with = "server")]
+    /// Starts a server beside the test, with limits raised to what the test needs: one of this binary
+    /// or, with `--target janus`, the one of the Debian package `janus`.
+    #[arg(long, conflicts_with_all = ["server", "janus", "whip", "whep"])]
     pub spawn: bool,
-    /// The HTTP door of a running server (`host:port`) that hands out development tokens.
-    #[arg(long, value_name = "ADDRESS", required_unless_present = "spawn")]
+    /// The address that the spawned server listens on and is reached at. Janus does no media on
+    /// loopback.
+    #[arg(long, value_name = "IP", default_value = "127.0.0.1", requires = "spawn")]
+    pub interface_address: IpAddr,
+    /// The network namespace that the spawned server runs in, instead of the test's own.
+    #[arg(long, value_name = "NAME", requires = "spawn")]
+    pub netns: Option<String>,
+    /// The HTTP door of a running Anteroom (`host:port`) that hands out development tokens.
+    #[arg(long, value_name = "ADDRESS")]
     pub server: Option<String>,
+    /// The WebSocket of a running Janus, such as `ws://192.0.2.7:8188`.
+    #[arg(long, value_name = "URL")]
+    pub janus: Option<String>,
+    /// Where publishers hand in offers; `{room}` and `{publisher}` stand for their numbers, from 0.
+    #[arg(long, value_name = "URL", requires = "whep")]
+    pub whip: Option<String>,
+    /// Where listeners do; they have a connection for each publisher.
+    #[arg(long, value_name = "URL", requires = "whip")]
+    pub whep: Option<String>,
     /// The process id of that server, on this machine, so that its processor time can be told.
     #[arg(long, value_name = "PID")]
     pub server_pid: Option<u32>,
     /// Media workers of the spawned server.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub workers: u16,
+    /// Event loops of a spawned Janus; 0 gives each connection a thread, as it does by itself.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub event_loops: u16,
     /// How long the spawned server holds packets, in milliseconds, so that more leave together.
     #[arg(long, value_name = "MS", default_value_t = 0)]
     pub hold_ms: u64,
@@ -122,11 +168,47 @@ impl LoadOptions {
         within("seconds", usize::try_from(self.seconds).unwrap_or(0), 1, 86_400)?;
         within("hold-ms", usize::try_from(self.hold_ms).unwrap_or(usize::MAX), 0, 20)?;
         within("workers", usize::from(self.workers), 1, 64)?;
+        within("event-loops", usize::from(self.event_loops), 0, 64)?;
+        self.check_target()?;
         if !(0.01..=1_000.0).contains(&self.rate) {
             return Err("--rate has to be from 0.01 to 1000".to_owned());
         }
         if self.find_load.is_some_and(|share| !(0.05..=0.95).contains(&share)) {
             return Err("--find-load has to be from 0.05 to 0.95".to_owned());
+        }
+        Ok(())
+    }
+
+    fn check_target(&self) -> Result<(), String> {
+        let missing = |what: &str| Err(format!("--target {} needs {what}", self.target.name()));
+        match self.target {
+            TargetKind::Anteroom if !self.spawn && self.server.is_none() => missing("--spawn or --server"),
+            TargetKind::Janus if !self.spawn && self.janus.is_none() => missing("--spawn or --janus"),
+            TargetKind::Janus if self.spawn && self.interface_address.is_loopback() => {
+                missing("--interface-address: it does no media on loopback")
+            }
+            TargetKind::Whip if self.spawn => missing("a running server"),
+            TargetKind::Whip => self.check_addresses(),
+            _ => Ok(()),
+        }?;
+        if self.target != TargetKind::Anteroom && self.find_load.is_some() {
+            return Err("--find-load looks at media workers, which only Anteroom has".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Each stream needs an address of its own.
+    fn check_addresses(&self) -> Result<(), String> {
+        for (option, address) in [("whip", &self.whip), ("whep", &self.whep)] {
+            let Some(address) = address else {
+                return Err("--target whip needs --whip and --whep".to_owned());
+            };
+            if self.publishers_per_room() > 1 && !address.contains("{publisher}") {
+                return Err(format!("--{option} needs a {{publisher}}: there are several"));
+            }
+            if self.rooms > 1 && !address.contains("{room}") {
+                return Err(format!("--{option} needs a {{room}}: there are several"));
+            }
         }
         Ok(())
     }
@@ -192,5 +274,60 @@ impl LoadOptions {
             steps.push(Step { wait, packets: left });
         }
         Workload { listeners: self.participants, payload_len: pattern.payload_len, steps }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        options: LoadOptions,
+    }
+
+    fn check(words: &str) -> Result<(), String> {
+        let line = Line::try_parse_from(["load"].into_iter().chain(words.split_whitespace()));
+        line.map_err(|error| error.to_string())?.options.check()
+    }
+
+    #[test]
+    fn each_target_says_what_it_needs() {
+        for (words, wrong) in [
+            ("", "needs --spawn or --server"),
+            ("--target janus", "needs --spawn or --janus"),
+            ("--target janus --spawn", "--interface-address"),
+            ("--target janus --spawn --interface-address 10.0.0.1 --find-load 0.5", "--find-load"),
+            ("--target whip", "needs --whip and --whep"),
+            ("--target whip --whip http://h/in", "--whep"),
+            ("--target whip --whip http://h/in --whep http://h/out", "needs a {publisher}"),
+            (
+                "--profile screen --rooms 2 --target whip --whip http://h/in --whep http://h/{room}",
+                "a {room}",
+            ),
+            ("--target whip --spawn", "a running server"),
+            ("--spawn --server 127.0.0.1:1", "--server"),
+        ] {
+            let found = check(words).unwrap_err();
+            assert!(found.contains(wrong), "`{words}`: {found}");
+        }
+    }
+
+    #[test]
+    fn each_target_may_be_asked_for() {
+        for words in [
+            "--spawn",
+            "--spawn --interface-address 10.0.0.1 --netns there",
+            "--server 127.0.0.1:8080",
+            "--target janus --janus ws://h:8188",
+            "--target janus --spawn --interface-address 10.0.0.1",
+            "--target whip --whip http://h/{publisher}/in --whep http://h/{publisher}/out",
+            "--target whip --profile screen --whip http://h/in --whep http://h/out",
+        ] {
+            assert_eq!(check(words), Ok(()), "`{words}`");
+        }
     }
 }

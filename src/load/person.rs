@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use super::dev_token::TokenError;
 use super::generator::{MediaNews, MediaState, Order, Orders};
 use super::signalling::{Incoming, Signalling, SignallingError};
 use crate::base::{ClientId, Epoch, Kind, Random, Ssrc, Time};
@@ -35,6 +36,12 @@ pub enum PersonError {
     /// Nothing came in time.
     #[error("{0} did not happen within {1:?}")]
     Late(String, Duration),
+    /// The server lets nobody in.
+    #[error("{0}")]
+    Token(#[from] TokenError),
+    /// HTTP failed.
+    #[error("HTTP: {0}")]
+    Http(String),
     /// The synthetic transport failed.
     #[error("transport: {0}")]
     Transport(String),

@@ -1,6 +1,9 @@
 //! A server of the load tool's own, as a process beside it.
 
+use std::fs;
 use std::io::{self, BufRead, BufReader};
+use std::net::IpAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use nix::sched::{CpuSet, sched_setaffinity};
@@ -8,33 +11,35 @@ use nix::unistd::Pid;
 
 use super::options::LoadOptions;
 
-/// A server that ends with its handle.
+/// A process that ends with its handle.
 pub(super) struct ServerProcess {
     child: Child,
-    /// Its HTTP door, `host:port`.
-    pub(super) http_address: String,
-    config: std::path::PathBuf,
+    leftovers: PathBuf,
 }
 
-/// The secret of tokens, for a server that only this process talks to.
-pub(super) const SECRET: &str = "the secret of a server that is there for one load test";
+/// How a server is started.
+pub(super) struct Launch<'a> {
+    pub(super) command: Command,
+    /// The network namespace that it runs in, instead of this process's.
+    pub(super) netns: Option<&'a str>,
+    /// Where its output goes.
+    pub(super) stdout: Stdio,
+    /// The processor that it stays on.
+    pub(super) processor: Option<usize>,
+    /// The folder that goes when the server does.
+    pub(super) leftovers: PathBuf,
+}
 
-impl ServerProcess {
-    /// Starts `anteroom serve` from the same binary, on loopback and free ports, with limits that the
-    /// test cannot hit.
+impl Launch<'_> {
+    /// Starts it.
     ///
     /// # Errors
-    /// Where it does not start; the text says what it printed.
-    pub(super) fn start(options: &LoadOptions, processor: Option<usize>) -> io::Result<Self> {
-        let config = std::env::temp_dir().join(format!("anteroom-load-{}.toml", std::process::id()));
-        std::fs::write(&config, configuration(options))?;
-        let mut child = Command::new(std::env::current_exe()?)
-            .arg("serve")
-            .arg("--config")
-            .arg(&config)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()?;
+    /// Of the system.
+    pub(super) fn start(self) -> io::Result<ServerProcess> {
+        let Self { command, netns, stdout, processor, leftovers } = self;
+        // From here on the folder goes whatever happens.
+        let spawned = within(netns, command).stdin(Stdio::null()).stdout(stdout).spawn();
+        let child = spawned.inspect_err(|_| _ = fs::remove_dir_all(&leftovers))?;
         if let Some(processor) = processor
             && let Ok(pid) = i32::try_from(child.id())
         {
@@ -42,22 +47,30 @@ impl ServerProcess {
             // Before it has made its threads, so that they inherit it. Works unpinned as well.
             let _ = set.set(processor).and_then(|()| sched_setaffinity(Pid::from_raw(pid), &set));
         }
-        let mut greeting = String::new();
-        if let Some(stdout) = child.stdout.take() {
-            BufReader::new(stdout).read_line(&mut greeting)?;
-        }
-        let address =
-            greeting.split("http://").nth(1).map(|rest| rest.trim().trim_end_matches('/').to_owned());
-        let process = Self { child, http_address: address.clone().unwrap_or_default(), config };
-        match address {
-            Some(_) => Ok(process),
-            None => Err(io::Error::other("the server did not start; see what it printed above")),
-        }
+        Ok(ServerProcess { child, leftovers })
     }
+}
 
+/// The command in a network namespace. `ip` becomes the command, and so keeps its process id.
+fn within(netns: Option<&str>, command: Command) -> Command {
+    let Some(netns) = netns else { return command };
+    let mut wrapped = Command::new("ip");
+    wrapped.args(["netns", "exec", netns]).arg(command.get_program()).args(command.get_args());
+    wrapped
+}
+
+impl ServerProcess {
     /// Its process id.
     pub(super) fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    fn first_line(&mut self) -> io::Result<String> {
+        let mut line = String::new();
+        if let Some(stdout) = self.child.stdout.take() {
+            BufReader::new(stdout).read_line(&mut line)?;
+        }
+        Ok(line)
     }
 }
 
@@ -65,7 +78,42 @@ impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = std::fs::remove_file(&self.config);
+        let _ = fs::remove_dir_all(&self.leftovers);
+    }
+}
+
+/// The secret of tokens, for a server that only this process talks to.
+pub(super) const SECRET: &str = "the secret of a server that is there for one load test";
+
+/// A server of this binary.
+pub(super) struct SpawnedServer {
+    pub(super) process: ServerProcess,
+    /// Its HTTP door, `host:port`.
+    pub(super) http_address: String,
+}
+
+impl SpawnedServer {
+    /// Starts `anteroom serve` from the same binary, on free ports, with limits that the test cannot
+    /// hit.
+    ///
+    /// # Errors
+    /// Where it does not start; the text says what it printed.
+    pub(super) fn start(options: &LoadOptions, processor: Option<usize>) -> io::Result<Self> {
+        let folder = std::env::temp_dir().join(format!("anteroom-load-{}", std::process::id()));
+        fs::create_dir_all(&folder)?;
+        let config = folder.join("anteroom.toml");
+        fs::write(&config, configuration(options))?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("serve").arg("--config").arg(&config);
+        let netns = options.netns.as_deref();
+        let mut process =
+            Launch { command, netns, stdout: Stdio::piped(), processor, leftovers: folder }.start()?;
+        let greeting = process.first_line()?;
+        let address = greeting.split("http://").nth(1).map(|rest| rest.trim().trim_end_matches('/'));
+        match address {
+            Some(address) => Ok(Self { process, http_address: address.to_owned() }),
+            None => Err(io::Error::other("the server did not start; see what it printed above")),
+        }
     }
 }
 
@@ -73,8 +121,9 @@ fn configuration(options: &LoadOptions) -> String {
     let people = options.participants + options.publishers() + 16;
     let a_room = people.div_ceil(options.rooms) + 16;
     let (workers, talkers) = (options.workers, options.talkers.clamp(1, 16));
+    let ip: IpAddr = options.interface_address;
     format!(
-        "[listen]\nhttp = [\"127.0.0.1\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\nmedia = [\"127.0.0.1\"]\n\
+        "[listen]\nhttp = [\"{ip}\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\nmedia = [\"{ip}\"]\n\
          [http]\nmax_connections = {}\n[tokens]\nsecret = \"{SECRET}\"\n\
          [rooms]\nmax_participants = {a_room}\nmax_active_talkers = {}\n\
          [media]\nhold_ms = {}\n[node]\nworkers = {workers}\nmax_rooms = {}\n[log]\nfilter = \"warn\"\n",
@@ -83,4 +132,31 @@ fn configuration(options: &LoadOptions) -> String {
         options.hold_ms,
         options.rooms + 16,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_goes_into_a_namespace_whole() {
+        let mut command = Command::new("janus");
+        command.args(["--config", "a b"]);
+        let wrapped = within(Some("there"), command);
+        let words: Vec<_> = wrapped.get_args().collect();
+        assert_eq!(
+            (wrapped.get_program(), words),
+            (
+                "ip".as_ref(),
+                vec![
+                    "netns".as_ref(),
+                    "exec".as_ref(),
+                    "there".as_ref(),
+                    "janus".as_ref(),
+                    "--config".as_ref(),
+                    "a b".as_ref(),
+                ] as Vec<&std::ffi::OsStr>
+            )
+        );
+    }
 }

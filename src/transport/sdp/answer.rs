@@ -212,7 +212,7 @@ fn write_sources(out: &mut String, slot: &Slot, cname: &str) -> fmt::Result {
 }
 
 /// An m-line that is not used (RFC 3264 section 6). It keeps its place and its tag.
-fn write_rejected(out: &mut String, line: &OfferLine) -> fmt::Result {
+pub(super) fn write_rejected(out: &mut String, line: &OfferLine) -> fmt::Result {
     let format = line.formats.first().map_or("0", String::as_str);
     write!(out, "m={} 0 {} {format}\r\nc=IN IP4 0.0.0.0\r\n", line.medium, line.protocol)?;
     if let Some(mid) = &line.mid {

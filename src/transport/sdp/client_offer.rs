@@ -1,6 +1,7 @@
 //! The offer of a synthetic participant.
 
 use std::fmt::{self, Write};
+use std::net::SocketAddr;
 
 use super::extensions::Extension;
 use super::formats::encoding;
@@ -77,6 +78,23 @@ pub struct OfferBuilder {
     pub numbering: Numbering,
     /// The RTCP canonical name of what is sent.
     pub cname: String,
+    /// What the server has to be told besides; `None` for one that reads no candidates and leaves
+    /// DTLS to the participant.
+    pub explicit: Option<ClientCandidate>,
+}
+
+/// Where a participant says that it can be reached. A server that is lite answers where a check came
+/// from, but some do nothing before they have read a candidate. An offer with one also insists on
+/// opening DTLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientCandidate(pub SocketAddr);
+
+impl ClientCandidate {
+    pub(super) fn write(self, out: &mut String) -> fmt::Result {
+        let Self(address) = self;
+        write!(out, "a=candidate:1 1 udp 2130706431 {} {} typ host\r\n", address.ip(), address.port())?;
+        write!(out, "a=end-of-candidates\r\n")
+    }
 }
 
 impl OfferBuilder {
@@ -111,8 +129,10 @@ impl OfferBuilder {
         for mid in self.sends.iter().map(|send| &send.mid).chain(slots.iter().map(|(mid, _)| mid)) {
             write!(out, " {mid}")?;
         }
-        write!(out, "\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", self.ufrag, self.pwd)?;
-        write!(out, "a=fingerprint:{}\r\na=setup:actpass\r\n", fingerprint_text(&self.fingerprint))?;
+        write!(out, "\r\n")?;
+        if self.explicit.is_none() {
+            self.write_security(out, "actpass")?;
+        }
         for send in &self.sends {
             self.write_line(out, &send.mid, send.kind.is_video(), "sendonly")?;
             if let Some(rtx) = send.rtx {
@@ -128,6 +148,11 @@ impl OfferBuilder {
         Ok(())
     }
 
+    fn write_security(&self, out: &mut String, setup: &str) -> fmt::Result {
+        write!(out, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", self.ufrag, self.pwd)?;
+        write!(out, "a=fingerprint:{}\r\na=setup:{setup}\r\n", fingerprint_text(&self.fingerprint))
+    }
+
     fn write_line(&self, out: &mut String, mid: &Mid, video: bool, direction: &str) -> fmt::Result {
         let codecs = if video { self.video_codecs() } else { self.audio_codecs() };
         write!(out, "m={} 9 UDP/TLS/RTP/SAVPF", if video { "video" } else { "audio" })?;
@@ -139,6 +164,11 @@ impl OfferBuilder {
             out,
             "\r\nc=IN IP4 0.0.0.0\r\na=mid:{mid}\r\na={direction}\r\na=rtcp-mux\r\na=rtcp-rsize\r\n"
         )?;
+        if let Some(candidate) = self.explicit {
+            // As browsers do; some servers look for it nowhere else.
+            self.write_security(out, "active")?;
+            candidate.write(out)?;
+        }
         for extension in Extension::ALL.into_iter().filter(|extension| extension.fits(video)) {
             if let Some(id) = extension.id_in(&self.numbering.extensions) {
                 write!(out, "a=extmap:{id} {}\r\n", extension.uri())?;

@@ -6,7 +6,7 @@
 //! - [`check_restart`] admits a later offer that renews ICE and changes nothing else.
 //!
 //! [`OfferBuilder`] and [`ServerAnswer`] are the other end of the same exchange, for a synthetic
-//! participant.
+//! participant; [`ServerOffer`] is for one that listens to a server which makes the offer.
 //!
 //! Nothing is ever renegotiated: every receive m-line has an SSRC for ever, and who is heard on it
 //! changes without SDP. The client's candidates are not read at all: a lite agent sends no checks,
@@ -23,15 +23,18 @@ mod offer;
 mod restart;
 mod security;
 mod server_answer;
+mod server_description;
+mod server_offer;
 mod sources;
 
 pub use answer::{LocalDescription, write_answer};
-pub use client_offer::{Numbering, OfferBuilder, OfferedSend};
+pub use client_offer::{ClientCandidate, Numbering, OfferBuilder, OfferedSend};
 pub use limits::{MAX_LINE_BYTES, MAX_LINES, MAX_MEDIA_LINES, MAX_OFFER_BYTES};
 pub use negotiate::negotiate;
 pub use offer::Offer;
 pub use restart::check_restart;
 pub use server_answer::{AnswerError, AnsweredSend, ServerAnswer};
+pub use server_offer::{ListenerDescription, ServerOffer};
 
 use crate::message::SdpRefusal;
 

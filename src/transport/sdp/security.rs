@@ -76,6 +76,11 @@ impl Security {
         self.setup.or(session.setup) == Some(Setup::Passive)
     }
 
+    /// Whether the other end lets us open DTLS.
+    pub(super) fn lets_open(&self, session: &Self) -> bool {
+        matches!(self.setup.or(session.setup), Some(Setup::Passive | Setup::ActPass))
+    }
+
     /// Credentials and fingerprints, whoever opens DTLS.
     pub(super) fn peer(&self, session: &Self) -> Result<Peer, SdpRefusal> {
         // Both come from one level: a fragment of one level with a password of the other would

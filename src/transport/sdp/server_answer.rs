@@ -1,25 +1,17 @@
 //! The server's answer, as a synthetic participant reads it.
 
-use std::io::Cursor;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
-use rtc::sdp::SessionDescription;
-use rtc::sdp::description::common::Attribute;
-
-use super::limits::{self, quoted};
-use super::line::{Defaults, Direction, OfferLine};
-use super::security::Security;
+use super::line::OfferLine;
+use super::server_description::ServerDescription;
 use crate::base::Mid;
 use crate::message::SdpRefusal;
 use crate::transport::{CodecLine, ExtensionIds, Fingerprint, Slot};
 
-/// The most candidates kept.
-const MAX_CANDIDATES: usize = 20;
-
-/// An answer that a synthetic participant cannot use, and why.
+/// An answer, or an offer, of the server that a synthetic participant cannot use, and why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("the answer cannot be used: {0}")]
-pub struct AnswerError(String);
+#[error("what the server answered cannot be used: {0}")]
+pub struct AnswerError(pub(super) String);
 
 impl From<SdpRefusal> for AnswerError {
     fn from(refusal: SdpRefusal) -> Self {
@@ -65,35 +57,18 @@ impl ServerAnswer {
     /// [`AnswerError`] if it is not SDP, has no m-line in use, no ICE credentials, no fingerprint of
     /// an accepted hash function, is not passive in DTLS, or sends on an m-line without `a=ssrc`.
     pub fn parse(text: &str) -> Result<Self, AnswerError> {
-        limits::check(text)?;
-        let session = SessionDescription::unmarshal(&mut Cursor::new(text.as_bytes()))
-            .map_err(|error| AnswerError(quoted(&error.to_string())))?;
-        let defaults = Defaults {
-            direction: Direction { sends: true, receives: true },
-            mixed: session.has_attribute("extmap-allow-mixed"),
-        };
-        let mut lines = Vec::new();
-        let mut candidates = Vec::new();
-        for media in &session.media_descriptions {
-            lines.push(OfferLine::read(media, defaults)?);
-            candidates.extend(media.attributes.iter().filter_map(candidate));
-        }
-        candidates.truncate(MAX_CANDIDATES);
-        lines.retain(|line| line.rejected().is_none());
-        let Some(first) = lines.first() else { return Err(AnswerError("no m-line is in use".to_owned())) };
-        let mut all = Security::default();
-        session.attributes.iter().for_each(|attribute| all.read(attribute));
-        let peer = first.security.peer(&all)?;
-        if !first.security.is_passive(&all) {
+        let description = ServerDescription::parse(text)?;
+        if !description.is_passive() {
             return Err(AnswerError("it does not say a=setup:passive".to_owned()));
         }
-        let Some(fingerprint) = peer.fingerprints.into_iter().next() else {
-            return Err(AnswerError("there is no a=fingerprint".to_owned()));
-        };
+        let lines: Vec<&OfferLine> = description.in_use().collect();
         // Directions are the server's here: where it receives, the participant sends.
-        let sends = lines.iter().filter(|line| line.direction.receives).map(answered_send).collect();
-        let slots = lines.iter().filter(|line| line.direction.sends).map(slot).collect::<Result<_, _>>()?;
-        Ok(Self { ufrag: peer.ufrag, pwd: peer.pwd, fingerprint, candidates, sends, slots })
+        let sends =
+            lines.iter().filter(|line| line.direction.receives).map(|line| answered_send(line)).collect();
+        let slots = lines.iter().filter(|line| line.direction.sends);
+        let slots = slots.map(|line| slot(line)).collect::<Result<_, _>>()?;
+        let ServerDescription { ufrag, pwd, fingerprint, candidates, .. } = description;
+        Ok(Self { ufrag, pwd, fingerprint, candidates, sends, slots })
     }
 
     /// The slot of this m-line.
@@ -126,26 +101,11 @@ fn slot(line: &OfferLine) -> Result<Slot, AnswerError> {
     Ok(Slot { mid: line.tag(), video: line.is_video(), ssrc, rtx_ssrc, codecs: codecs(line), extensions })
 }
 
-/// The address of an `a=candidate` line, if it is a host candidate for RTP over UDP (RFC 8839
-/// section 5.1). Names are not resolved.
-fn candidate(attribute: &Attribute) -> Option<SocketAddr> {
-    if attribute.key != "candidate" {
-        return None;
-    }
-    let words: Vec<&str> = attribute.value.as_deref()?.split_ascii_whitespace().collect();
-    let [_foundation, "1", transport, _priority, address, port, "typ", "host", ..] = words.as_slice() else {
-        return None;
-    };
-    if !transport.eq_ignore_ascii_case("udp") {
-        return None;
-    }
-    Some(SocketAddr::new(address.parse::<IpAddr>().ok()?, port.parse().ok()?))
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{
-        LocalDescription, Numbering, Offer, OfferBuilder, OfferedSend, check_restart, negotiate, write_answer,
+        ClientCandidate, LocalDescription, Numbering, Offer, OfferBuilder, OfferedSend, check_restart,
+        negotiate, write_answer,
     };
     use super::*;
     use crate::base::{Kind, Random, Ssrc};
@@ -179,6 +139,7 @@ mod tests {
             ],
             numbering: Numbering::default(),
             cname: "participant".to_owned(),
+            explicit: None,
         }
     }
 
@@ -263,6 +224,19 @@ mod tests {
         let answer = ServerAnswer::parse(&exchange(&listener).2).unwrap();
         assert_eq!((answer.sends.len(), answer.slots.len()), (0, 8));
         assert!(!answer.slot(&"slot0".into()).unwrap().video);
+    }
+
+    #[test]
+    fn a_participant_may_insist_on_opening_dtls_and_name_an_address() {
+        let address = "192.0.2.1:9".parse().unwrap();
+        let builder = OfferBuilder { explicit: Some(ClientCandidate(address)), ..participant() };
+        let text = builder.write();
+        let lines = builder.sends.len() + builder.audio_slots + builder.video_slots;
+        let candidate = "a=candidate:1 1 udp 2130706431 192.0.2.1 9 typ host\r\na=end-of-candidates\r\n";
+        assert_eq!(text.matches(candidate).count(), lines);
+        assert_eq!(text.matches("a=setup:active\r\n").count(), lines);
+        assert_eq!(text.matches("a=setup:").count(), lines);
+        assert_eq!(exchange(&builder).1.slots.len(), exchange(&participant()).1.slots.len());
     }
 
     #[test]

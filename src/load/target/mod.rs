@@ -1,0 +1,97 @@
+//! The servers that a load test can be made against, with the same participants for all.
+
+mod anteroom;
+mod http;
+mod janus;
+mod janus_process;
+mod janus_socket;
+mod link;
+mod whip;
+
+use futures_util::future::BoxFuture;
+
+use super::generator::{Addressing, Orders};
+use super::load_run::LoadError;
+use super::options::{LoadOptions, TargetKind};
+use super::person::PersonError;
+use crate::base::{Kind, Random};
+use crate::client::{ParticipantReport, ParticipantSettings, ServerKind};
+
+/// Who comes to a load test, and how.
+pub(super) struct Newcomer {
+    /// Its number, from 0 in the order of joining.
+    pub(super) id: usize,
+    /// Its room, from 0.
+    pub(super) room: usize,
+    /// For a publisher, its number within its room.
+    pub(super) publisher: Option<usize>,
+    /// What it is like.
+    pub(super) settings: ParticipantSettings,
+    /// Its randomness.
+    pub(super) random: Random,
+}
+
+impl Newcomer {
+    /// Its name, for people.
+    pub(super) fn name(&self) -> String {
+        let what = if self.publisher.is_some() { "Speaker" } else { "Listener" };
+        format!("{what} {}", self.id)
+    }
+}
+
+/// What comes of something that is asked of a server.
+pub(super) type Outcome<'a, T> = BoxFuture<'a, Result<T, PersonError>>;
+
+/// A server under load.
+pub(super) trait Target: Send + Sync {
+    /// Its name, its version and where it is.
+    fn name(&self) -> String;
+
+    /// Whose it is: whether it tells who is heard where.
+    fn kind(&self) -> ServerKind;
+
+    /// How its participants are told apart.
+    fn addressing(&self) -> Addressing;
+
+    /// Its process, where it is on this machine.
+    fn pid(&self) -> Option<u32>;
+
+    /// Brings somebody in. Publishers of a room come before its listeners.
+    fn join<'a>(&'a self, newcomer: Newcomer, media: &'a Orders) -> Outcome<'a, Box<dyn Attendee>>;
+
+    /// Clears away what the test has made on a server that goes on without it.
+    fn close(&self) -> BoxFuture<'_, ()>;
+}
+
+/// Somebody who has joined.
+pub(super) trait Attendee: Send + Sync {
+    /// Its name.
+    fn name(&self) -> &str;
+
+    /// Waits until media can flow.
+    fn connected(&self) -> Outcome<'_, ()>;
+
+    /// Starts or stops publishing.
+    fn publish(&self, kind: Kind, on: bool) -> Outcome<'_, ()>;
+
+    /// Waits until the server says that it hears so many; at once where a server says nothing.
+    fn hears(&self, publishers: usize) -> Outcome<'_, ()>;
+
+    /// Leaves, and answers what it found: a report for each of its connections.
+    fn finish(self: Box<Self>) -> Outcome<'static, Vec<ParticipantReport>>;
+}
+
+/// Opens the target that the options name; starts it, if they say so.
+///
+/// # Errors
+/// Where it does not start, or does not answer.
+pub(super) async fn open(
+    options: &LoadOptions,
+    processor: Option<usize>,
+) -> Result<Box<dyn Target>, LoadError> {
+    Ok(match options.target {
+        TargetKind::Anteroom => Box::new(anteroom::Anteroom::open(options, processor)?),
+        TargetKind::Janus => Box::new(janus::Janus::open(options, processor).await?),
+        TargetKind::Whip => Box::new(whip::Whip::open(options)),
+    })
+}
