@@ -18,10 +18,10 @@ const COST: u64 = 1_000_000 / REQUESTS_PER_SECOND;
 
 /// Plain requests as which one counts whose answer grows with the whole meeting, or that tells a
 /// whole meeting of people.
-const WHOLE_MEETING: u64 = 50;
+const WHOLE_MEETING: u64 = 20;
 
 /// Plain requests as which one counts whose answer grows with the breakout rooms.
-const ALL_ROOMS: u64 = 10;
+const ALL_ROOMS: u64 = 4;
 
 /// A token bucket, kept as the moment at which it would be full again.
 #[derive(Debug)]
@@ -85,9 +85,9 @@ mod tests {
         let mut rate = RequestRate::new(start);
         let cost = |method: &str, params: Value| cost_of(&Request::new("1", method, params));
         let replay = cost("replay", json!({"from_seq": 1}));
-        assert_eq!((0..100).filter(|_| rate.allow(start, replay)).count(), 8);
+        assert_eq!((0..100).filter(|_| rate.allow(start, replay)).count(), 20);
         assert_eq!(cost("joinRoom", json!({"sdp": "v=0"})), 1);
-        assert_eq!(cost("joinRoom", json!({"resume": "x", "sdp": "v=0"})), 50);
+        assert_eq!(cost("joinRoom", json!({"resume": "x", "sdp": "v=0"})), 20);
         assert_eq!(cost("pause", json!({})), 1);
         assert_eq!(cost("noSuchMethod", json!({})), 1);
         let everybody = cost("inviteToBreakOutRoom", json!({"clients": vec!["x"; 190]}));
