@@ -145,11 +145,17 @@ impl Judge {
         }
     }
 
+    /// Sequence numbers that have not come so far.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        self.slots.values().map(|slot| slot.missing).sum()
+    }
+
     /// The counts so far.
     #[must_use]
     pub fn verdict(&self) -> Verdict {
         let mut verdict = self.verdict.clone();
-        verdict.lost = self.slots.values().map(|slot| slot.missing).sum();
+        verdict.lost = self.missing();
         verdict.duplicates = self.slots.values().map(|slot| slot.duplicates).sum();
         verdict
     }

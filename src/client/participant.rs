@@ -298,6 +298,15 @@ impl Participant {
         self.report.sent
     }
 
+    /// Packets that have not come so far, though later ones have.
+    #[must_use]
+    pub fn missing(&self) -> u64 {
+        match self.settings.server {
+            ServerKind::Anteroom => self.judge.missing(),
+            ServerKind::Other => self.tally.missing(),
+        }
+    }
+
     /// Starts or stops sending packets of a kind.
     pub fn publish(&mut self, now: Time, kind: Kind, on: bool) {
         // Real microphones do not tick together.

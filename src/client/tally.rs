@@ -42,11 +42,16 @@ impl Tally {
         }
     }
 
+    /// Packets that have not come so far.
+    #[must_use]
+    pub(super) fn missing(&self) -> u64 {
+        self.streams.values().map(|stream| stream.missing).sum()
+    }
+
     /// The counts so far.
     #[must_use]
     pub(super) fn verdict(&self) -> Verdict {
-        let lost = self.streams.values().map(|stream| stream.missing).sum();
-        Verdict { lost, ..self.verdict.clone() }
+        Verdict { lost: self.missing(), ..self.verdict.clone() }
     }
 
     /// Publishers of whom something has come.

@@ -1,6 +1,6 @@
 //! `anteroom load`: synthetic participants against a server, and what that costs it.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -9,12 +9,14 @@ use tokio::time::sleep;
 
 use super::floor::{self, Floor, ratio};
 use super::generator::{Addressing, Gathered, Generator, GeneratorSettings, Measured, Order};
+use super::html::{self, Sample};
 use super::load_report::{Latency, LoadReport};
 use super::options::LoadOptions;
 use super::person::PersonError;
 use super::process::{cpu_ns, resident_kib, thread_times};
 use super::report::Percentiles;
 use super::target::{self, Attendee, Newcomer, Target};
+use super::watch::watch;
 use crate::base::{Kind, Random};
 use crate::client::{ParticipantReport, ParticipantSettings, ServerKind};
 use crate::telemetry::Clock;
@@ -51,8 +53,6 @@ const SETTLE: Duration = Duration::from_millis(300);
 pub(super) const CONNECT_WITHIN: Duration = Duration::from_secs(30);
 /// One look at the worker's load.
 const PROBE: Duration = Duration::from_millis(1_500);
-/// Between two looks at how it goes.
-const SHOWN_EVERY: Duration = Duration::from_secs(1);
 /// Looks until the rate is found.
 const MOST_PROBES: usize = 10;
 
@@ -67,11 +67,16 @@ pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     let before = measure_floor(options, 1.0, processors).await?;
     let mut run = Run::start(options.clone(), target, processors.1)?;
     let mut report = run.measure().await?;
+    let samples = std::mem::take(&mut run.samples);
     if let Some(gathered) = run.finish().await {
         report.join_ms = Percentiles::of(&gathered.joins);
     }
     let after = measure_floor(options, report.rate, processors).await?;
     report.add_floor(before.mean(after));
+    if let Some(file) = &options.html {
+        let unwritable = |error| io::Error::other(format!("{}: {error}", file.display()));
+        std::fs::write(file, html::page(&report, &samples)).map_err(unwritable)?;
+    }
     Ok(report)
 }
 
@@ -107,6 +112,8 @@ struct Run {
     people: Vec<Box<dyn Attendee>>,
     /// Resident memory before the first client.
     rss_before: Option<u64>,
+    /// What each second of the measurement was like.
+    samples: Vec<Sample>,
 }
 
 impl Run {
@@ -123,6 +130,7 @@ impl Run {
             generator: Generator::start(settings)?,
             seed: Random::from_number(clock.now().as_micros()),
             people: Vec::new(),
+            samples: Vec::new(),
             rss_before: pid.and_then(|pid| resident_kib(pid).ok()),
             options,
             target,
@@ -140,7 +148,7 @@ impl Run {
         let (cpu, threads) = self.look();
         self.generator.orders().give(Order::Begin).await;
         let began = self.clock.now();
-        self.wait_and_show(seconds).await;
+        self.samples = watch(&self.generator, self.clock, self.pid, seconds).await;
         let (end, measured) = oneshot::channel();
         self.generator.orders().give(Order::End { measured: end }).await;
         let measured = measured.await.map_err(|_| LoadError::Late("the generator has ended".to_owned()))?;
@@ -158,32 +166,6 @@ impl Run {
         report.rss_kib_per_participant = grown.map(|kib| ratio(kib, people));
         self.gather(&mut report).await;
         Ok(report)
-    }
-
-    /// Lets time pass; on a terminal one sees that it does.
-    async fn wait_and_show(&self, duration: Duration) {
-        let ends = self.clock.now() + duration;
-        let is_seen = io::stderr().is_terminal();
-        let progress = self.generator.progress();
-        let mut before = progress.received();
-        loop {
-            let left = self.clock.until(ends);
-            sleep(left.min(SHOWN_EVERY)).await;
-            let received = progress.received();
-            if is_seen {
-                let (left, up, failed) = (left.as_secs(), progress.up(), progress.failed());
-                let each = received - before;
-                let line = format!("{left:>5} s left, {each:>8} packets/s, {up} connected, {failed} failed");
-                let _ = write!(io::stderr(), "\r\x1b[Kload: {line}");
-            }
-            before = received;
-            if left <= SHOWN_EVERY {
-                break;
-            }
-        }
-        if is_seen {
-            let _ = writeln!(io::stderr());
-        }
     }
 
     /// Processor time of the server and of each of its media workers.

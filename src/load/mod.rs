@@ -6,6 +6,7 @@ mod demo;
 mod dev_token;
 mod floor;
 mod generator;
+mod html;
 mod load_report;
 mod load_run;
 mod options;
@@ -17,6 +18,7 @@ mod server_process;
 mod signalling;
 mod target;
 mod tokens;
+mod watch;
 
 pub use demo::{DemoError, DemoOptions, run};
 pub use dev_token::TokenError;

@@ -133,6 +133,9 @@ pub struct LoadOptions {
     /// Prints the outcome as one JSON object, in the last line.
     #[arg(long)]
     pub json: bool,
+    /// Writes the outcome with plots over time into this file, as a page without scripts.
+    #[arg(long, value_name = "FILE")]
+    pub html: Option<std::path::PathBuf>,
 }
 
 /// Seats of a room, at the most, less some for publishers.

@@ -13,7 +13,7 @@ use tokio::sync::mpsc;
 
 use super::sockets::{Buffers, Sockets};
 use super::timer::Timer;
-use super::{Gathered, GeneratorSettings, Measured, MediaNews, MediaState, Order, Progress};
+use super::{Gathered, GeneratorSettings, Measured, MediaNews, MediaState, Order, Progress, StepSeen};
 use crate::base::{Deadlines, Time};
 use crate::client::Participant;
 use crate::load::process::own_thread_cpu_ns;
@@ -53,6 +53,8 @@ pub(super) struct MediaThread {
     touched: Vec<usize>,
     gathered: Gathered,
     latency: Option<Histogram<u64>>,
+    /// Latencies of the present step of the measurement, and what had been received before it.
+    step: Option<(Histogram<u64>, u64)>,
     sent: u64,
     received: u64,
     began: (u64, u64, u64),
@@ -81,6 +83,7 @@ impl MediaThread {
             touched: Vec::new(),
             gathered: Gathered::default(),
             latency: None,
+            step: None,
             sent: 0,
             received: 0,
             began: (0, 0, 0),
@@ -148,12 +151,14 @@ impl MediaThread {
                 }
             }
             Order::Begin => {
-                self.latency = Histogram::new_with_bounds(1, LONGEST_LATENCY, 3).ok();
+                self.latency = new_histogram();
+                self.step = new_histogram().zip(Some(self.received));
                 self.began = (self.sent, self.received, own_thread_cpu_ns());
             }
+            Order::Step { seen } => _ = seen.send(self.end_step()),
             Order::End { measured } => {
-                let empty = || Histogram::new_with_max(LONGEST_LATENCY, 3).ok();
-                if let Some(latency) = self.latency.take().or_else(empty) {
+                self.step = None;
+                if let Some(latency) = self.latency.take().or_else(new_histogram) {
                     let (sent, received, cpu) = self.began;
                     let _ = measured.send(Measured {
                         sent: self.sent - sent,
@@ -165,6 +170,18 @@ impl MediaThread {
             }
             Order::Finish => {}
         }
+    }
+
+    fn end_step(&mut self) -> StepSeen {
+        let missing = self.clients.iter().flatten().map(|client| client.participant.missing()).sum();
+        let mut seen = StepSeen { missing, cpu_ns: own_thread_cpu_ns(), ..StepSeen::default() };
+        if let Some((latency, received)) = &mut self.step {
+            seen.received = self.received - *received;
+            (seen.p50, seen.p99) = (latency.value_at_quantile(0.5), latency.value_at_quantile(0.99));
+            *received = self.received;
+            latency.reset();
+        }
+        seen
     }
 
     fn add(&mut self, id: usize, client: Client) {
@@ -200,7 +217,7 @@ impl MediaThread {
     fn receive(&mut self, at: usize) {
         for _ in 0..BATCHES_PER_TURN {
             let now = self.settings.clock.now();
-            let Self { sockets, buffers, clients, touched, latency, received, gathered, .. } = self;
+            let Self { sockets, buffers, clients, touched, latency, step, received, gathered, .. } = self;
             let mut came = 0;
             let result = sockets.receive(at, buffers, |id, from, datagram| {
                 let Some(client) = clients.get_mut(id).and_then(Option::as_mut) else { return };
@@ -214,12 +231,15 @@ impl MediaThread {
                 if !std::mem::replace(&mut client.heard, true) {
                     gathered.first_packets.push(now.since(client.began));
                 }
+                let late = micros(now.since(heard.sent_at)).max(1);
                 if let Some(latency) = latency {
-                    latency.saturating_record(micros(now.since(heard.sent_at)).max(1));
+                    latency.saturating_record(late);
+                }
+                if let Some((latency, _)) = step {
+                    latency.saturating_record(late);
                 }
             });
             *received += came;
-            self.progress.received.fetch_add(came, Ordering::Relaxed);
             if result.is_err() {
                 return;
             }
@@ -283,6 +303,10 @@ impl MediaThread {
         }
         self.gathered
     }
+}
+
+fn new_histogram() -> Option<Histogram<u64>> {
+    Histogram::new_with_bounds(1, LONGEST_LATENCY, 3).ok()
 }
 
 /// Keeps the calling thread on a processor; one that may not be pinned works all the same.

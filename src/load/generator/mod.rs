@@ -79,6 +79,11 @@ pub(crate) enum Order {
     },
     /// The measurement begins: latencies, and packets sent and received, count from here.
     Begin,
+    /// A step of the measurement ends and the next begins.
+    Step {
+        /// What the step was like.
+        seen: oneshot::Sender<StepSeen>,
+    },
     /// The measurement ends.
     End {
         /// What was measured.
@@ -99,6 +104,21 @@ pub(crate) struct Measured {
     /// microseconds.
     pub(crate) latency: Histogram<u64>,
     /// Processor time of the thread.
+    pub(crate) cpu_ns: u64,
+}
+
+/// What one step of the measurement was like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StepSeen {
+    /// Media packets that came in it.
+    pub(crate) received: u64,
+    /// Packets missing by now, since the start.
+    pub(crate) missing: u64,
+    /// The median latency of the step, in microseconds.
+    pub(crate) p50: u64,
+    /// The 99th percentile of the step, in microseconds.
+    pub(crate) p99: u64,
+    /// Processor time of the thread, since the start, in nanoseconds.
     pub(crate) cpu_ns: u64,
 }
 
@@ -126,8 +146,6 @@ pub(crate) struct Progress {
     pub(crate) up: AtomicU64,
     /// Participants whose connection failed.
     pub(crate) failed: AtomicU64,
-    /// Media packets received.
-    pub(crate) received: AtomicU64,
 }
 
 impl Progress {
@@ -137,10 +155,6 @@ impl Progress {
 
     pub(crate) fn failed(&self) -> u64 {
         self.failed.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn received(&self) -> u64 {
-        self.received.load(Ordering::Relaxed)
     }
 }
 
