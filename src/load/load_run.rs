@@ -15,7 +15,7 @@ use super::options::LoadOptions;
 use super::person::PersonError;
 use super::process::{cpu_ns, resident_kib, thread_times};
 use super::report::Percentiles;
-use super::target::{self, Attendee, Newcomer, Target};
+use super::servers::{self, Attendee, Newcomer, Target};
 use super::watch::watch;
 use crate::base::{Kind, Random};
 use crate::client::{ParticipantReport, ParticipantSettings, ServerKind};
@@ -63,7 +63,7 @@ const MOST_PROBES: usize = 10;
 pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     options.check().map_err(LoadError::Option)?;
     let processors = processors();
-    let target = target::open(options, processors.0).await?;
+    let target = servers::open(options, processors.0).await?;
     let before = measure_floor(options, 1.0, processors).await?;
     let mut run = Run::start(options.clone(), target, processors.1)?;
     let mut report = run.measure().await?;

@@ -15,8 +15,8 @@ mod process;
 mod report;
 mod scenario;
 mod server_process;
+mod servers;
 mod signalling;
-mod target;
 mod tokens;
 mod watch;
 
