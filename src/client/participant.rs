@@ -336,7 +336,7 @@ impl Participant {
         self.place = Some(place);
         self.judge.slots(place.room, claims);
         let talkers = claims.iter().filter(|claim| matches!(claim.publisher, Some((_, Kind::Audio))));
-        self.first_packet.slots(talkers.map(|claim| (claim.ssrc, claim.from_seq)).collect());
+        self.first_packet.slots(place.room, talkers.map(|claim| (claim.ssrc, claim.from_seq)).collect());
     }
 
     /// Takes a datagram from the server; answers what was heard or seen by it.
@@ -368,7 +368,7 @@ impl Participant {
         }
         self.reception.packet(now, view.ssrc(), index);
         if self.audio_slots.contains(&view.ssrc()) {
-            self.first_packet.packet(now, view.ssrc(), index);
+            self.first_packet.packet(now, view.ssrc(), index, mark.map(|mark| mark.room));
         }
         mark.map(|mark| Heard { sent_at: mark.sent_at })
     }

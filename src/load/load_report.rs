@@ -65,6 +65,12 @@ pub struct LoadReport {
     pub latency_us: Latency,
     /// From the start of a join to media that can flow.
     pub join_ms: Percentiles,
+    /// People who changed rooms.
+    pub moves: u64,
+    /// From a request that moves somebody to its ack.
+    pub move_ack_ms: Percentiles,
+    /// From the request that destroys all breakout rooms to its ack, in milliseconds.
+    pub destroy_ms: Option<f64>,
     /// From a mover's "done" to the first packet of the new room.
     pub move_to_first_packet_ms: Percentiles,
     /// Processor time of the whole server per packet that reached a listener.
@@ -110,6 +116,14 @@ impl LoadReport {
         let Latency { p50, p99, p999, max } = self.latency_us;
         line("latency p50 / p99 / p99.9 / max", format!("{p50} / {p99} / {p999} / {max} us"));
         line("join, median / p99", format!("{:.1} / {:.1} ms", self.join_ms.p50, self.join_ms.p99));
+        if self.moves > 0 {
+            let pair = |p: Percentiles| format!("{:.1} / {:.1} ms", p.p50, p.p99);
+            line("moves", self.moves.to_string());
+            line("move, request to ack, median / p99", pair(self.move_ack_ms));
+            line("move, ack to first packet", pair(self.move_to_first_packet_ms));
+            let destroyed = self.destroy_ms.map_or("-".to_owned(), |ms| format!("{ms:.1} ms"));
+            line("destroy of all rooms", destroyed);
+        }
         line("server, processor time per packet", us(self.server_cpu_ns_per_packet));
         line("raw sender, paced / tight", {
             format!("{} / {}", us(Some(self.floor_ns_per_packet)), us(Some(self.tight_floor_ns_per_packet)))

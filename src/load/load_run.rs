@@ -7,11 +7,12 @@ use futures_util::future::join_all;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::churn::{Churned, churn};
 use super::floor::{self, Floor, ratio};
 use super::generator::{Addressing, Gathered, Generator, GeneratorSettings, Measured, Order};
 use super::html::{self, Sample};
 use super::load_report::{Latency, LoadReport};
-use super::options::LoadOptions;
+use super::options::{LoadOptions, Profile};
 use super::person::PersonError;
 use super::process::{cpu_ns, resident_kib, thread_times};
 use super::report::Percentiles;
@@ -148,7 +149,20 @@ impl Run {
         let (cpu, threads) = self.look();
         self.generator.orders().give(Order::Begin).await;
         let began = self.clock.now();
-        self.samples = watch(&self.generator, self.clock, self.pid, seconds).await;
+        let ends = began + seconds;
+        let churned = async {
+            let rooms = (self.options.rooms, self.options.publishers_per_room());
+            match self.options.profile {
+                Profile::Churn => {
+                    churn(&self.people, rooms, self.options.moves_per_second, (self.clock, ends)).await
+                }
+                Profile::Audio | Profile::Screen => Ok(Churned::default()),
+            }
+        };
+        let watched = watch(&self.generator, self.clock, self.pid, seconds);
+        let (samples, churned) = tokio::join!(watched, churned);
+        let churned = churned?;
+        self.samples = samples;
         let (end, measured) = oneshot::channel();
         self.generator.orders().give(Order::End { measured: end }).await;
         let measured = measured.await.map_err(|_| LoadError::Late("the generator has ended".to_owned()))?;
@@ -158,6 +172,9 @@ impl Run {
         self.publish(false).await?;
         sleep(SETTLE).await;
         let mut report = self.report(&measured, took, rate);
+        report.moves = churned.moves;
+        report.move_ack_ms = Percentiles::of(&churned.acks);
+        report.destroy_ms = churned.destroyed_in.map(|took| took.as_secs_f64() * 1_000.0);
         report.server_cpu_ns_per_packet =
             cpu.zip(cpu_after).map(|(before, after)| ratio(after - before, measured.received));
         report.worker_utilisation = utilisation(&threads, &threads_after, took);
@@ -323,7 +340,7 @@ impl Run {
     }
 }
 
-fn failed(person: &dyn Attendee, error: PersonError) -> LoadError {
+pub(super) fn failed(person: &dyn Attendee, error: PersonError) -> LoadError {
     LoadError::Person { who: person.name().to_owned(), error }
 }
 

@@ -2,6 +2,7 @@
 
 #![expect(clippy::disallowed_methods, reason = "a load generator lives at the edge: it starts tasks")]
 
+mod churn;
 mod demo;
 mod dev_token;
 mod floor;

@@ -14,6 +14,8 @@ use crate::client::Pattern;
 pub enum Profile {
     /// Talkers send 50 packets a second of 100 bytes, with random phases; all others listen.
     Audio,
+    /// As `audio`, while listeners are moved into breakout rooms and come back.
+    Churn,
     /// One shares a screen, 20 frames a second of 11 packets of 1,100 bytes; all others look on.
     Screen,
 }
@@ -24,6 +26,7 @@ impl Profile {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Audio => "audio",
+            Self::Churn => "churn",
             Self::Screen => "screen",
         }
     }
@@ -82,6 +85,9 @@ pub struct LoadOptions {
     /// How long is measured, after a warm-up of two seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     pub seconds: u64,
+    /// How many people change rooms a second, in the profile `churn`.
+    #[arg(long, value_name = "N", default_value_t = 10.0)]
+    pub moves_per_second: f64,
     /// How much faster than usual publishers send: 2 doubles the packets a second.
     #[arg(long, value_name = "FACTOR", default_value_t = 1.0)]
     pub rate: f64,
@@ -173,6 +179,12 @@ impl LoadOptions {
         within("workers", usize::from(self.workers), 1, 64)?;
         within("event-loops", usize::from(self.event_loops), 0, 64)?;
         self.check_target()?;
+        if !(0.1..=1_000.0).contains(&self.moves_per_second) {
+            return Err("--moves-per-second has to be from 0.1 to 1000".to_owned());
+        }
+        if self.profile == Profile::Churn && (self.target != TargetKind::Anteroom || self.talkers == 0) {
+            return Err("--profile churn is for Anteroom, and somebody has to talk: --talkers".to_owned());
+        }
         if !(0.01..=1_000.0).contains(&self.rate) {
             return Err("--rate has to be from 0.01 to 1000".to_owned());
         }
@@ -220,7 +232,7 @@ impl LoadOptions {
     #[must_use]
     pub const fn publishers_per_room(&self) -> usize {
         match self.profile {
-            Profile::Audio => self.talkers,
+            Profile::Audio | Profile::Churn => self.talkers,
             Profile::Screen => 1,
         }
     }
@@ -235,7 +247,7 @@ impl LoadOptions {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self.profile {
-            Profile::Audio => Kind::Audio,
+            Profile::Audio | Profile::Churn => Kind::Audio,
             Profile::Screen => Kind::Share,
         }
     }
@@ -244,7 +256,7 @@ impl LoadOptions {
     #[must_use]
     pub const fn pattern(&self) -> Pattern {
         match (self.profile, self.frame_burst) {
-            (Profile::Audio, _) => AUDIO,
+            (Profile::Audio | Profile::Churn, _) => AUDIO,
             (Profile::Screen, FrameBurst::Paced) => SCREEN,
             (Profile::Screen, FrameBurst::Whole) => Pattern { burst: SCREEN.packets_per_frame, ..SCREEN },
         }
@@ -256,7 +268,7 @@ impl LoadOptions {
         let interval = pattern.interval.div_f64(rate);
         let spacing = pattern.spacing.div_f64(rate);
         let mut steps = Vec::new();
-        if self.profile == Profile::Audio {
+        if self.kind() == Kind::Audio {
             // Phases that are neither even nor together.
             let talkers = u32::try_from(self.talkers.max(1)).unwrap_or(1);
             let mut wait = interval;

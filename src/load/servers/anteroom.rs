@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::super::generator::{Addressing, Orders};
 use super::super::load_run::{CONNECT_WITHIN, LoadError, say};
@@ -13,7 +13,7 @@ use super::super::person::{self, Person, PersonError};
 use super::super::server_process::{ServerProcess, SpawnedServer};
 use super::super::tokens::Tokens;
 use super::{Attendee, Newcomer, Outcome, Target};
-use crate::base::Kind;
+use crate::base::{ClientId, Kind};
 use crate::client::{ParticipantReport, ServerKind};
 use crate::message::Role;
 
@@ -119,6 +119,14 @@ impl Attendee for Person {
 
     fn hears(&self, publishers: usize) -> Outcome<'_, ()> {
         self.wait("hearing everybody", move |state| state.hears >= publishers).boxed()
+    }
+
+    fn ask(&self, method: &'static str, params: Value) -> Outcome<'_, Value> {
+        async move { self.request(method, params).await.map(|answered| answered.data) }.boxed()
+    }
+
+    fn client_id(&self) -> Option<ClientId> {
+        Self::client_id(self).ok()
     }
 
     fn finish(self: Box<Self>) -> Outcome<'static, Vec<ParticipantReport>> {

@@ -8,13 +8,15 @@ mod janus_socket;
 mod link;
 mod whip;
 
+use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use super::generator::{Addressing, Orders};
 use super::load_run::LoadError;
 use super::options::{LoadOptions, TargetKind};
 use super::person::PersonError;
-use crate::base::{Kind, Random};
+use crate::base::{ClientId, Kind, Random};
 use crate::client::{ParticipantReport, ParticipantSettings, ServerKind};
 
 /// Who comes to a load test, and how.
@@ -76,6 +78,18 @@ pub(super) trait Attendee: Send + Sync {
 
     /// Waits until the server says that it hears so many; at once where a server says nothing.
     fn hears(&self, publishers: usize) -> Outcome<'_, ()>;
+
+    /// Asks for something that only Anteroom has; answers the ack's data.
+    fn ask(&self, method: &'static str, params: Value) -> Outcome<'_, Value> {
+        let _ = params;
+        let answer = "this server has no breakout rooms".to_owned();
+        futures_util::future::ready(Err(PersonError::Refused { method: method.to_owned(), answer })).boxed()
+    }
+
+    /// Its id on the server, where there are ids.
+    fn client_id(&self) -> Option<ClientId> {
+        None
+    }
 
     /// Leaves, and answers what it found: a report for each of its connections.
     fn finish(self: Box<Self>) -> Outcome<'static, Vec<ParticipantReport>>;
