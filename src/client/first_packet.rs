@@ -9,13 +9,22 @@ use crate::base::{Ssrc, Time};
 /// Arrivals remembered per slot: more than can overtake the `slots` event that tells of them.
 const MAX_ARRIVALS: usize = 64;
 
+/// What is waited for after a move.
+#[derive(Debug)]
+struct Waiting {
+    since: Time,
+    /// The tag of the room.
+    room: u64,
+    /// The slots that carry somebody, from which sequence number on.
+    talkers: Vec<(Ssrc, u64)>,
+}
+
 /// The clock of one participant's moves.
 #[derive(Debug, Default)]
 pub(super) struct FirstPacket {
     arrivals: BTreeMap<Ssrc, VecDeque<(u64, Time, Option<u64>)>>,
     moved_at: Option<Time>,
-    /// Since when, for a packet of which room, and of which slots.
-    waiting: Option<(Time, u64, Vec<(Ssrc, u64)>)>,
+    waiting: Option<Waiting>,
     measured: Vec<Duration>,
 }
 
@@ -36,7 +45,7 @@ impl FirstPacket {
         let arrived = talkers.iter().filter_map(|(ssrc, from)| self.first_arrival(room, *ssrc, *from)).min();
         match arrived {
             Some(at) => self.measured.push(at.since(moved_at)),
-            None => self.waiting = Some((moved_at, room, talkers)),
+            None => self.waiting = Some(Waiting { since: moved_at, room, talkers }),
         }
     }
 
@@ -48,9 +57,10 @@ impl FirstPacket {
             arrivals.pop_front();
         }
         arrivals.push_back((seq, now, room));
-        let Some((moved_at, waited_for, talkers)) = &self.waiting else { return };
-        if room == Some(*waited_for) && talkers.iter().any(|(slot, from)| *slot == ssrc && seq >= *from) {
-            self.measured.push(now.since(*moved_at));
+        let Some(waiting) = &self.waiting else { return };
+        let is_talker = waiting.talkers.iter().any(|(slot, from)| *slot == ssrc && seq >= *from);
+        if is_talker && room == Some(waiting.room) {
+            self.measured.push(now.since(waiting.since));
             self.waiting = None;
         }
     }
