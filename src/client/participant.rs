@@ -366,8 +366,9 @@ impl Participant {
             ServerKind::Anteroom => self.judge.packet(view.ssrc(), index, mark),
             ServerKind::Other => self.tally.packet(self.place.map(|place| place.room), mark),
         }
-        self.reception.packet(now, view.ssrc(), index);
-        if self.audio_slots.contains(&view.ssrc()) {
+        let is_sound = self.audio_slots.contains(&view.ssrc());
+        self.reception.packet(now, view.ssrc(), index, !is_sound);
+        if is_sound {
             self.first_packet.packet(now, view.ssrc(), index, mark.map(|mark| mark.room));
         }
         mark.map(|mark| Heard { sent_at: mark.sent_at })

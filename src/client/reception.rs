@@ -8,8 +8,10 @@ use crate::base::{Ssrc, Time};
 use crate::wire::WireError;
 use crate::wire::rtcp::{ReportBlock, write_receiver_report};
 
-/// Between two reports.
+/// Between two reports while video comes, and to the first one.
 const INTERVAL: Duration = Duration::from_secs(1);
+/// Between two reports while only sound comes, as browsers have it.
+const SOUND_INTERVAL: Duration = Duration::from_secs(5);
 /// Blocks that one report can hold (five bits of count).
 const MAX_BLOCKS: usize = 31;
 
@@ -24,11 +26,13 @@ struct Stream {
 pub(super) struct Reception {
     streams: BTreeMap<Ssrc, Stream>,
     due: Option<Time>,
+    sees: bool,
 }
 
 impl Reception {
     /// A packet with this extended sequence number has come.
-    pub(super) fn packet(&mut self, now: Time, ssrc: Ssrc, seq: u64) {
+    pub(super) fn packet(&mut self, now: Time, ssrc: Ssrc, seq: u64, is_video: bool) {
+        self.sees |= is_video;
         let stream = self.streams.entry(ssrc).or_insert(Stream { highest: seq, sender_report: None });
         stream.highest = stream.highest.max(seq);
         self.due.get_or_insert(now + INTERVAL);
@@ -61,7 +65,7 @@ impl Reception {
         if self.due.is_none_or(|due| due > now) {
             return Ok(None);
         }
-        self.due = Some(now + INTERVAL);
+        self.due = Some(now + if self.sees { INTERVAL } else { SOUND_INTERVAL });
         let blocks: Vec<ReportBlock> =
             self.streams.iter().take(MAX_BLOCKS).map(|(ssrc, stream)| stream.block(now, *ssrc)).collect();
         write_receiver_report(sender, &blocks, out).map(Some)
