@@ -19,7 +19,7 @@ const MAX_SEGMENTS: usize = 64;
 const MAX_RUN: usize = 65_507;
 
 /// Packets of sound in one run.
-const MAX_SOUNDS: usize = 24;
+const SOUNDS_PER_RUN: usize = 24;
 /// Where each of them is written at first: room for the longest packet that is stored, dressed and
 /// sealed.
 const SOUND_SPACE: usize = 2_048;
@@ -144,7 +144,7 @@ impl Filling<'_> {
     /// Packets of sound, padded to one size: that costs less than another call for each size, of
     /// which there are as many as packets.
     fn sounds(&mut self, buffer: &mut [u8]) -> Option<Run> {
-        let mut written: [(usize, u64, Purpose); MAX_SOUNDS] = [(0, 0, Purpose::Forward); MAX_SOUNDS];
+        let mut written: [(usize, u64, Purpose); SOUNDS_PER_RUN] = [(0, 0, Purpose::Forward); SOUNDS_PER_RUN];
         let (mut packets, mut shortest, mut longest) = (0, usize::MAX, 0);
         while let (Some(waiting), Some(entry)) =
             (self.session.outbox.sound.front().copied(), written.get_mut(packets))
@@ -156,9 +156,12 @@ impl Filling<'_> {
                     if packets > 0 && most - least > MOST_PADDING {
                         break;
                     }
-                    if let Some(index) = self.commit(&waiting, &prepared) {
-                        *entry = (prepared.len, index, waiting.purpose);
-                        (packets, shortest, longest) = (packets + 1, least, most);
+                    match self.commit(&waiting, &prepared) {
+                        Some(index) => {
+                            *entry = (prepared.len, index, waiting.purpose);
+                            (packets, shortest, longest) = (packets + 1, least, most);
+                        }
+                        None => count(&mut self.statistics.drops, Some(&waiting), DropReason::NotSealed),
                     }
                 }
                 Err(reason) => count(&mut self.statistics.drops, Some(&waiting), reason),
