@@ -34,7 +34,7 @@ enum Command {
     Demo(DemoArguments),
     /// Put synthetic participants on a server, and say what reached them, how late, and what it cost
     /// the server beside a raw sender.
-    Load(LoadOptions),
+    Load(Box<LoadOptions>),
 }
 
 #[derive(Args)]

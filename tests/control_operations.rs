@@ -32,5 +32,7 @@ mod roster;
 mod seats;
 #[path = "control/stories.rs"]
 mod stories;
+#[path = "control/wide.rs"]
+mod wide;
 #[path = "support/control_world.rs"]
 mod world;

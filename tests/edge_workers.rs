@@ -96,3 +96,26 @@ async fn a_worker_that_hangs_is_fenced_and_nobody_waits_for_it() {
     mia.succeed("joinBreakOutRoom", wish).await;
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_room_on_two_workers_loses_only_those_whose_worker_fails() {
+    let mut config = free_ports();
+    (config.node.workers, config.node.seats_per_worker) = (2, 1);
+    let (server, address) = start(&config).await;
+    let mut mia = Person::join(address, "daily", "Mia", "moderator").await;
+    let mut ben = Person::join(address, "daily", "Ben", "participant").await;
+    assert_ne!(ports(&mia), ports(&ben), "each worker has ports of its own");
+    let made = mia.succeed("createBreakOutRoom", serde_json::from_str(ROOM_WISH).unwrap()).await;
+    let room = made["msg"]["rooms"][0].clone();
+    let invitation = json!({"clients": [ben.id], "room_id": room, "force_join": true});
+    mia.succeed("inviteToBreakOutRoom", invitation.clone()).await;
+    ben.event("didConnectedBreakoutRoom").await;
+
+    server.engine().fail_worker(WorkerId(1), WorkerFault::Panic).await;
+    ben.event("transportLost").await;
+    let ben = come_back(address, ben, "Ben", "participant").await;
+    let destroyed = mia.succeed("destroyAllBreakOutSession", json!({})).await;
+    assert_eq!(destroyed["clients"], json!([ben.id]));
+    assert_eq!(mia.succeed("listBreakoutRooms", json!({})).await["rooms"], json!([]), "Mia was never away");
+    server.stop().await;
+}

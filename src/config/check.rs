@@ -81,7 +81,7 @@ fn check_exposure(config: &Config) -> Result<(), Fault> {
 
 /// Worker n has port `media_port` + n.
 fn check_ports(config: &Config) -> Result<(), Fault> {
-    let (first, workers) = (config.listen.media_port, config.node.workers);
+    let (first, workers) = (config.listen.media_port, config.node.worker_count());
     if first == 0 || first.checked_add(workers.saturating_sub(1)).is_some() {
         return Ok(());
     }

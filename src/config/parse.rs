@@ -70,7 +70,12 @@ impl Config {
     /// What the control plane is told.
     #[must_use]
     pub fn control(&self) -> ControlSettings {
-        ControlSettings { room: self.rooms.clone(), breakout: self.breakout, max_rooms: self.node.max_rooms }
+        ControlSettings {
+            room: self.rooms.clone(),
+            breakout: self.breakout,
+            max_rooms: self.node.max_rooms,
+            seats_per_worker: self.node.seats_per_worker,
+        }
     }
 
     /// Every setting with its default; secrets are shown empty.

@@ -73,7 +73,7 @@ fn wrong_types_and_wrong_toml_are_placed() {
 #[test]
 fn values_that_cannot_be_had_are_placed() {
     for (text, line, says) in [
-        ("[node]\nworkers = 0\n", 2, "`workers` in [node]"),
+        ("[node]\nworkers = 257\n", 2, "`workers` in [node]"),
         ("[tokens]\nsecret = \"short\"\n", 2, "at least 32"),
         ("[tokens]\nleeway_seconds = 61\n", 2, "above 60"),
         ("[admin]\nkey = \"short\"\n", 2, "at least 16"),

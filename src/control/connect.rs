@@ -12,7 +12,7 @@ use super::params::Params;
 use super::reply::{Answer, ReplyTo};
 use super::seat::{Media, Place, Reconnect, Seat};
 use super::session::Session;
-use crate::base::{ClientId, Epoch, LinkId, ParticipantId};
+use crate::base::{ClientId, Epoch, LinkId, ParticipantId, WorkerId};
 use crate::message::{
     self as protocol, CloseReason, Connect, Event, Frame, LossReason, MediaCommand, Person, Placement,
     Refusal, Role, SdpRefusal, SlotBinding, SlotState, Tracks,
@@ -42,6 +42,14 @@ pub(super) struct Fresh {
     role: Role,
     reply: ReplyTo,
     sent: super::seat::Sent,
+    worker: WorkerId,
+}
+
+impl Fresh {
+    /// The worker that answers the offer.
+    pub(super) const fn worker(&self) -> WorkerId {
+        self.worker
+    }
 }
 
 impl Session {
@@ -96,14 +104,15 @@ impl Session {
         let sent = super::seat::Sent { epoch: Epoch(cx.now.as_micros().max(1)), group: self.group, publish };
         let placement = Placement { participant, group: sent.group, epoch: sent.epoch, publish };
         let connect = Connect { offer: offer.to_owned(), tracks: join.tracks, placement };
-        cx.media(self.worker, MediaCommand::Connect(connect));
+        let worker = self.take_worker(cx);
+        cx.media(worker, MediaCommand::Connect(connect));
         let person = Person { id: client, name: claims.name.into() };
-        self.fresh.insert(participant, Fresh { person, role: claims.role, reply: reply.clone(), sent });
+        let fresh = Fresh { person, role: claims.role, reply: reply.clone(), sent, worker };
+        self.fresh.insert(participant, fresh);
         self.deadlines.set(Deadline::Fresh(participant), cx.now + ANSWER_WAIT);
         if let Some(link) = cx.link_mut(reply.link) {
             link.joining = Some((self.id, reply.id.clone()));
         }
-        cx.load_more(self.worker);
         self.mind_emptiness(cx);
         Ok(())
     }
@@ -128,10 +137,10 @@ impl Session {
             self.attach(cx, client, reply);
             return Ok(Answer::Now(self.joined(client, None)));
         };
-        let previous = seat.sent;
+        let (previous, worker) = (seat.sent, seat.worker);
         let placement = self.place(cx, client).ok_or(Refusal::Internal)?;
         let connect = Connect { offer: offer.to_owned(), tracks: join.tracks, placement };
-        cx.media(self.worker, MediaCommand::Connect(connect));
+        cx.media(worker, MediaCommand::Connect(connect));
         if let Some(seat) = self.seats.get_mut(&client) {
             seat.connecting = Some(Reconnect { reply: reply.clone(), epoch: placement.epoch, previous });
         }
@@ -192,7 +201,7 @@ impl Session {
         };
         let Some(fresh) = self.fresh.remove(&participant) else { return };
         self.deadlines.clear(&Deadline::Fresh(participant));
-        let Fresh { person, role, reply, sent } = fresh;
+        let Fresh { person, role, reply, sent, worker } = fresh;
         let client = person.id;
         let connected = Event::UserConnected { person: person.clone(), participant, role };
         let since = self.tell(cx, connected, Audience::Everyone);
@@ -200,6 +209,7 @@ impl Session {
         let seat = Seat {
             client,
             participant,
+            worker,
             name: person.name,
             role,
             since,
@@ -227,6 +237,7 @@ impl Session {
         self.parent.insert(client);
         self.set_role(client, role);
         self.attach(cx, client, &reply);
+        self.show_to_others(cx, client);
         if let Some(link) = cx.link_mut(reply.link) {
             link.joining = None;
         }
@@ -267,6 +278,7 @@ impl Session {
                 self.ack_denied(cx, client, &restart, &Denied::from(Refusal::JoinFailed));
             }
         }
+        self.show_to_others(cx, client);
         // A client that went away while it waited still has the old secret, and comes back with it.
         if here {
             let before = self.log.seq();
@@ -292,7 +304,7 @@ impl Session {
         let Some(fresh) = self.fresh.remove(&participant) else { return };
         self.deadlines.clear(&Deadline::Fresh(participant));
         cx.participants.remove(&participant);
-        cx.load_less(self.worker);
+        self.release_worker(cx, fresh.worker);
         if let Some(link) = cx.link_mut(fresh.reply.link) {
             link.joining = None;
         }
@@ -301,9 +313,12 @@ impl Session {
         self.mind_emptiness(cx);
     }
 
-    pub(super) fn fail_all_fresh(&mut self, cx: &mut Context) {
-        while let Some((participant, _)) = self.fresh.first_key_value() {
-            self.fail_fresh(cx, *participant, &Denied::from(Refusal::JoinFailed));
+    /// Fails the first joins that a worker took with it.
+    pub(super) fn fail_fresh_on(&mut self, cx: &mut Context, worker: WorkerId) {
+        let on_worker = self.fresh.iter().filter(|(_, fresh)| fresh.worker == worker);
+        let lost: Vec<ParticipantId> = on_worker.map(|(participant, _)| *participant).collect();
+        for participant in lost {
+            self.fail_fresh(cx, participant, &Denied::from(Refusal::JoinFailed));
         }
     }
 
@@ -315,7 +330,9 @@ impl Session {
     }
 
     pub(super) fn fresh_unanswered(&mut self, cx: &mut Context, participant: ParticipantId) {
-        cx.media(self.worker, MediaCommand::Disconnect(participant));
+        if let Some(fresh) = self.fresh.get(&participant) {
+            cx.media(fresh.worker, MediaCommand::Disconnect(participant));
+        }
         self.fail_fresh(cx, participant, &Denied::from(Refusal::JoinFailed));
     }
 
@@ -359,9 +376,9 @@ impl Session {
             return Err(Refusal::RequestInProgress.into());
         }
         seat.restarting = Some(reply.clone());
-        let participant = seat.participant;
+        let (participant, worker) = (seat.participant, seat.worker);
         self.deadlines.set(Deadline::Restart(client), cx.now + ANSWER_WAIT);
-        cx.media(self.worker, MediaCommand::RestartIce { participant, offer });
+        cx.media(worker, MediaCommand::RestartIce { participant, offer });
         Ok(Answer::Later)
     }
 

@@ -131,9 +131,14 @@ impl Context {
 
     /// The worker with the fewest rooms and seats.
     pub(super) fn idlest_worker(&self) -> WorkerId {
-        let idlest =
-            self.load.iter().enumerate().min_by_key(|(_, load)| **load).map_or(0, |(index, _)| index);
-        WorkerId(u16::try_from(idlest).unwrap_or(0))
+        self.idlest_worker_but(|_| false).unwrap_or_default()
+    }
+
+    /// The same among those that are not excluded; nothing if all are.
+    pub(super) fn idlest_worker_but(&self, excluded: impl Fn(WorkerId) -> bool) -> Option<WorkerId> {
+        let workers = self.load.iter().zip(0..).map(|(load, index)| (WorkerId(index), *load));
+        let idlest = workers.filter(|(worker, _)| !excluded(*worker)).min_by_key(|(_, load)| *load);
+        idlest.map(|(worker, _)| worker)
     }
 
     pub(super) fn load_more(&mut self, worker: WorkerId) {

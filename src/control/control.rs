@@ -215,8 +215,8 @@ impl Control {
         let Some(SeatRef { session, client }) = seat else { return };
         let Some(session) = self.sessions.get(&session) else { return };
         let Some(seat) = session.seats.get(&client).filter(|seat| seat.confirmed == epoch) else { return };
-        let participant = seat.participant;
-        self.cx.media(session.worker, MediaCommand::Landed { participant, epoch });
+        let (participant, worker) = (seat.participant, seat.worker);
+        self.cx.media(worker, MediaCommand::Landed { participant, epoch });
     }
 
     fn link_closed(&mut self, link: LinkId) {
@@ -252,9 +252,14 @@ impl Control {
                     session.slots_changed(cx, seat, epoch, group, &slots);
                 });
             }
+            MediaReport::Revoked { batch } => {
+                if let Some(id) = self.cx.batches.get(&batch).copied() {
+                    self.with(id, |session, cx| session.revoked(cx, batch, worker));
+                }
+            }
             MediaReport::Moved { batch, moved, .. } => {
                 if let Some(id) = self.cx.batches.get(&batch).copied() {
-                    self.with(id, |session, cx| session.moved(cx, batch, &moved));
+                    self.with(id, |session, cx| session.moved(cx, batch, worker, moved));
                 }
             }
             MediaReport::Talkers { group, talkers } => {
@@ -267,8 +272,8 @@ impl Control {
         }
     }
 
-    /// Does something with the seat whose media this is. Reports of a worker that the seat's session
-    /// is not on are ignored.
+    /// Does something with the seat whose media this is. Reports of a worker that the seat is not on
+    /// are ignored.
     fn at(
         &mut self,
         worker: WorkerId,
@@ -278,7 +283,8 @@ impl Control {
         let Some(SeatRef { session, client }) = self.cx.participants.get(&participant).copied() else {
             return;
         };
-        if self.sessions.get(&session).is_some_and(|session| session.worker == worker) {
+        let is_on = |session: &Session| session.is_on(worker, participant, client);
+        if self.sessions.get(&session).is_some_and(is_on) {
             self.with(session, |session, cx| act(session, cx, client));
         }
     }
@@ -296,11 +302,11 @@ impl Control {
         let concerned: Vec<SessionId> = self
             .sessions
             .values()
-            .filter(|session| session.worker == worker)
+            .filter(|session| session.spread.contains(worker))
             .map(|session| session.id)
             .collect();
         for id in concerned {
-            self.with(id, Session::worker_lost);
+            self.with(id, |session, cx| session.worker_lost(cx, worker));
         }
     }
 

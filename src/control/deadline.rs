@@ -14,8 +14,11 @@ pub(super) const HELD_FOR: Duration = Duration::from_secs(30);
 /// How long a join waits for its own media connection.
 pub(super) const JOIN_WAIT: Duration = Duration::from_secs(10);
 
-/// How long a worker may take to report a batch.
-pub(super) const BATCH_WAIT: Duration = Duration::from_secs(2);
+/// How long a worker may take to report one step of a batch ..
+pub(super) const STEP_WAIT: Duration = Duration::from_secs(2);
+
+/// .. and all workers to report both: no ack waits longer than 3 s.
+pub(super) const BATCH_WAIT: Duration = Duration::from_millis(2_800);
 
 /// How long a worker may take to answer an offer.
 pub(super) const ANSWER_WAIT: Duration = Duration::from_secs(3);
@@ -57,8 +60,11 @@ impl Session {
                 self.remove_seat(cx, client, LeaveReason::Expired, CloseReason::SeatFreed)
             }
             Deadline::Join(client) => self.fail_join(cx, client, &Denied::from(Refusal::JoinTimeout)),
-            // Control lets every session of the worker know, this one too.
-            Deadline::Batch(_) => cx.silent.push(self.worker),
+            // Control lets every session of the workers know, this one too.
+            Deadline::Batch(batch) => {
+                let batch = self.batches.get(&batch);
+                cx.silent.extend(batch.into_iter().flat_map(|batch| batch.waiting.iter().copied()));
+            }
             Deadline::Fresh(participant) => self.fresh_unanswered(cx, participant),
             Deadline::Reconnect(client) => self.reconnect_unanswered(cx, client),
             Deadline::Restart(client) => self.restart_unanswered(cx, client),

@@ -4,9 +4,9 @@ use super::context::Context;
 use super::deadline::{Deadline, HELD_FOR};
 use super::denied::Denied;
 use super::log::Audience;
-use super::seat::{Media, Movement};
+use super::seat::Media;
 use super::session::Session;
-use crate::base::{ClientId, Epoch, LinkId};
+use crate::base::{ClientId, Epoch, LinkId, WorkerId};
 use crate::message::{Event, LossReason, Refusal};
 
 impl Session {
@@ -47,12 +47,14 @@ impl Session {
             return;
         }
         seat.media = Media::Lost;
+        let (worker, participant) = (seat.worker, seat.participant);
         if let Some(reply) = seat.restarting.take() {
             self.deadlines.clear(&Deadline::Restart(client));
             let denied =
                 Denied::new(Refusal::JoinFailed, "Your media connection is gone. Join again with `resume`.");
             self.ack_denied(cx, client, &reply, &denied);
         }
+        self.hide_from_others(cx, worker, participant);
         self.tell(cx, Event::TransportLost { client, reason }, Audience::one(client));
         self.hold(cx, client);
     }
@@ -91,37 +93,21 @@ impl Session {
         self.tell(cx, Event::UserReconnected { person }, audience);
     }
 
-    /// The worker is gone with everything that it knew: a new, empty one has taken its place. Joins
-    /// fail; what brings people back goes on without it.
-    pub(super) fn worker_lost(&mut self, cx: &mut Context) {
-        for seat in self.seats.values_mut() {
+    /// A worker is gone with everything that it knew: a new, empty one has taken its place. Joins of
+    /// whoever was on it fail; what brings them back goes on without it.
+    pub(super) fn worker_lost(&mut self, cx: &mut Context, worker: WorkerId) {
+        let mut lost = Vec::new();
+        for seat in self.seats.values_mut().filter(|seat| seat.worker == worker) {
             seat.sent = None;
+            lost.push(seat.client);
         }
-        let groups = std::mem::take(&mut self.groups);
-        for group in groups.keys() {
-            self.sync_group(cx, *group);
-        }
-        self.fail_all_fresh(cx);
-        let batches = std::mem::take(&mut self.batches);
-        for batch in batches.keys() {
-            cx.batches.remove(batch);
-            self.deadlines.clear(&Deadline::Batch(*batch));
-        }
-        let clients: Vec<ClientId> = self.seats.keys().copied().collect();
-        for client in &clients {
+        self.introduce(cx, worker);
+        self.fail_fresh_on(cx, worker);
+        for client in &lost {
             self.fail_reconnect(cx, *client);
             self.media_lost(cx, *client, LossReason::Worker);
             self.fail_join(cx, *client, &Denied::from(Refusal::JoinFailed));
         }
-        for (batch, unreported) in batches {
-            self.finish_barrier(cx, batch, &unreported);
-        }
-        for client in clients {
-            match self.seats.get(&client).and_then(|seat| seat.movement.as_ref()) {
-                Some(Movement::Return(_)) => self.commit_return(cx, client, None, true),
-                Some(Movement::TakeBack { .. }) => self.commit_take_back(cx, client, None, true),
-                _ => {}
-            }
-        }
+        self.go_on_without(cx, worker, &lost);
     }
 }

@@ -43,9 +43,9 @@ impl Session {
         let Some(seat) = self.seats.remove(&client) else { return };
         self.tell(cx, Event::UserDisconnected { person, reason }, Audience::Everyone);
         self.pass_ownership(cx, Some(client));
-        cx.media(self.worker, MediaCommand::Disconnect(seat.participant));
+        self.tell_workers(cx, &MediaCommand::Disconnect(seat.participant));
         cx.depart(seat.participant);
-        cx.load_less(self.worker);
+        self.release_worker(cx, seat.worker);
         if let Some(link) = seat.link {
             cx.close_link(link, close);
         }
@@ -76,7 +76,9 @@ impl Session {
         }
         for seat in self.seats.values_mut() {
             seat.sent = None;
-            cx.media(self.worker, MediaCommand::Disconnect(seat.participant));
+        }
+        for seat in self.seats.values() {
+            self.tell_workers(cx, &MediaCommand::Disconnect(seat.participant));
         }
         if let Some(batch) = self.barrier.as_ref().and_then(|barrier| barrier.batch) {
             self.finish_barrier(cx, batch, &[]);
@@ -93,7 +95,7 @@ impl Session {
         self.tell(cx, Event::RoomEnded { reason }, Audience::Everyone);
         for (_, seat) in std::mem::take(&mut self.seats) {
             cx.depart(seat.participant);
-            cx.load_less(self.worker);
+            self.release_worker(cx, seat.worker);
             if let Some(link) = seat.link {
                 cx.close_link(link, CloseReason::RoomEnded);
             }
@@ -102,7 +104,9 @@ impl Session {
             cx.batches.remove(batch);
         }
         self.end_group(cx, self.group);
-        cx.load_less(self.worker);
+        if let Some(first) = self.spread.workers().next() {
+            cx.load_less(first);
+        }
         self.ended = Some(reason);
     }
 }

@@ -35,6 +35,7 @@ mod roster;
 mod seat;
 mod session;
 mod snapshot;
+mod spread;
 mod tell;
 mod view;
 

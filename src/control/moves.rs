@@ -1,16 +1,41 @@
 //! Moving people: a batch goes to the worker, and what it stands for is committed when the worker
 //! reports it applied.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::context::{Context, SeatRef};
-use super::deadline::{BATCH_WAIT, Deadline};
+use super::deadline::{BATCH_WAIT, Deadline, STEP_WAIT};
 use super::denied::Denied;
 use super::log::Audience;
 use super::seat::Movement;
 use super::session::Session;
-use crate::base::{BatchId, ClientId, Epoch, GroupId, Kind, ParticipantId};
-use crate::message::{Event, MediaCommand, Moved, Refusal, SlotBinding, SlotState};
+use crate::base::{BatchId, ClientId, Epoch, GroupId, Kind, ParticipantId, Time, WorkerId};
+use crate::message::{Event, MediaCommand, Moved, Placement, Refusal, SlotBinding, SlotState};
+
+/// What a batch waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// All workers take everything from the people: only of a session on several workers.
+    Revoking,
+    /// All workers place them anew.
+    Granting,
+}
+
+/// People who move as one step.
+pub(super) struct Batch {
+    pub(super) clients: Vec<ClientId>,
+    placements: Vec<Placement>,
+    workers: Vec<WorkerId>,
+    /// The workers that have not reported the step yet.
+    pub(super) waiting: BTreeSet<WorkerId>,
+    step: Step,
+    began: Time,
+    /// What has been reported.
+    moved: Vec<Moved>,
+    /// Those whose worker has failed meanwhile.
+    degraded: Vec<ClientId>,
+}
 
 impl Session {
     /// Sends the people of one step to where their movements point, and answers the batch. Nobody
@@ -24,47 +49,117 @@ impl Session {
         if known.is_empty() {
             return None;
         }
-        let batch = cx.next_batch(self.id);
+        let id = cx.next_batch(self.id);
         for client in &known {
             if let Some(movement) = self.seats.get_mut(client).and_then(|seat| seat.movement.as_mut()) {
-                *movement.batch_mut() = Some(batch);
+                *movement.batch_mut() = Some(id);
             }
         }
         let placements = known.iter().filter_map(|client| self.place(cx, *client)).collect();
-        self.batches.insert(batch, known);
-        self.deadlines.set(Deadline::Batch(batch), cx.now + BATCH_WAIT);
-        cx.media(self.worker, MediaCommand::Move { batch, placements });
-        Some(batch)
+        let step = if self.spread.is_wide() { Step::Revoking } else { Step::Granting };
+        let batch = Batch {
+            clients: known,
+            placements,
+            workers: self.spread.workers().collect(),
+            waiting: BTreeSet::new(),
+            step,
+            began: cx.now,
+            moved: Vec::new(),
+            degraded: Vec::new(),
+        };
+        self.batches.insert(id, batch);
+        self.send_step(cx, id);
+        Some(id)
     }
 
-    /// The worker has applied a batch.
-    pub(super) fn moved(&mut self, cx: &mut Context, batch: BatchId, moved: &[Moved]) {
-        let Some(clients) = self.batches.remove(&batch) else { return };
-        cx.batches.remove(&batch);
-        self.deadlines.clear(&Deadline::Batch(batch));
-        self.lift_flags(cx, Some(batch));
+    /// Sends a batch's step to all its workers.
+    fn send_step(&mut self, cx: &mut Context, id: BatchId) {
+        let Some(batch) = self.batches.get_mut(&id) else { return };
+        let command = match batch.step {
+            Step::Revoking => MediaCommand::Revoke {
+                batch: id,
+                participants: batch.placements.iter().map(|one| (one.participant, one.epoch)).collect(),
+            },
+            Step::Granting => MediaCommand::Move { batch: id, placements: batch.placements.clone() },
+        };
+        batch.waiting = batch.workers.iter().copied().collect();
+        for worker in &batch.workers {
+            cx.media(*worker, command.clone());
+        }
+        let due = (cx.now + STEP_WAIT).min(batch.began + BATCH_WAIT);
+        self.deadlines.set(Deadline::Batch(id), due);
+    }
+
+    /// A worker has taken everything from the people of a batch. Once all have, they are placed anew.
+    pub(super) fn revoked(&mut self, cx: &mut Context, id: BatchId, worker: WorkerId) {
+        let Some(batch) = self.batches.get_mut(&id) else { return };
+        if batch.step == Step::Revoking && batch.waiting.remove(&worker) && batch.waiting.is_empty() {
+            batch.step = Step::Granting;
+            self.send_step(cx, id);
+        }
+    }
+
+    /// A worker has applied a batch.
+    pub(super) fn moved(&mut self, cx: &mut Context, id: BatchId, worker: WorkerId, moved: Vec<Moved>) {
+        let Some(batch) = self.batches.get_mut(&id) else { return };
+        if batch.step == Step::Granting && batch.waiting.remove(&worker) {
+            batch.moved.extend(moved);
+            if batch.waiting.is_empty() {
+                self.finish_batch(cx, id);
+            }
+        }
+    }
+
+    /// A worker is gone, and with it the connections of `lost`: no batch waits for it any more.
+    pub(super) fn go_on_without(&mut self, cx: &mut Context, worker: WorkerId, lost: &[ClientId]) {
+        let ids: Vec<BatchId> = self.batches.keys().copied().collect();
+        for id in ids {
+            let Some(batch) = self.batches.get_mut(&id) else { continue };
+            let is_lost = |client: &&ClientId| lost.contains(client);
+            batch.degraded.extend(batch.clients.iter().filter(is_lost));
+            batch.workers.retain(|known| *known != worker);
+            let was_waited_for = batch.waiting.remove(&worker);
+            if !was_waited_for || !batch.waiting.is_empty() {
+                continue;
+            }
+            if batch.step == Step::Revoking && !batch.workers.is_empty() {
+                batch.step = Step::Granting;
+                self.send_step(cx, id);
+            } else {
+                self.finish_batch(cx, id);
+            }
+        }
+    }
+
+    /// Every worker has applied a batch, or is gone.
+    fn finish_batch(&mut self, cx: &mut Context, id: BatchId) {
+        let Some(batch) = self.batches.remove(&id) else { return };
+        cx.batches.remove(&id);
+        self.deadlines.clear(&Deadline::Batch(id));
+        let Batch { clients, moved, degraded, .. } = batch;
+        self.lift_flags(cx, Some(id));
         for client in clients {
             let Some(seat) = self.seats.get(&client) else { continue };
-            if seat.movement.as_ref().and_then(Movement::batch) != Some(batch) {
+            if seat.movement.as_ref().and_then(Movement::batch) != Some(id) {
                 continue;
             }
             let participant = seat.participant;
             let slots = moved.iter().find(|moved| moved.participant == participant);
-            self.settle(cx, client, slots);
+            self.settle(cx, client, slots, degraded.contains(&client));
         }
-        self.finish_barrier(cx, batch, &[]);
+        self.finish_barrier(cx, id, &degraded);
     }
 
     /// Ends a movement: the worker has applied it, or does not know the participant.
-    fn settle(&mut self, cx: &mut Context, client: ClientId, moved: Option<&Moved>) {
+    fn settle(&mut self, cx: &mut Context, client: ClientId, moved: Option<&Moved>, degraded: bool) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
         match (seat.movement.as_ref(), moved) {
             (Some(Movement::Join(_)), Some(moved)) => self.commit_join(cx, client, moved),
             (Some(Movement::Join(_)), None) => {
                 self.fail_join(cx, client, &Denied::from(Refusal::JoinFailed));
             }
-            (Some(Movement::Return(_)), moved) => self.commit_return(cx, client, moved, false),
-            (Some(Movement::TakeBack { .. }), moved) => self.commit_take_back(cx, client, moved, false),
+            (Some(Movement::Return(_)), moved) => self.commit_return(cx, client, moved, degraded),
+            (Some(Movement::TakeBack { .. }), moved) => self.commit_take_back(cx, client, moved, degraded),
             (None, _) => {}
         }
     }

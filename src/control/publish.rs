@@ -95,7 +95,7 @@ impl Session {
         if sent.publish != publish {
             sent.publish = publish;
             let command = MediaCommand::SetPublish { participant, epoch: sent.epoch, publish };
-            cx.media(self.worker, command);
+            self.tell_workers(cx, &command);
         }
     }
 
@@ -129,14 +129,14 @@ impl Session {
         let max_active_talkers = self.settings.max_active_talkers;
         let settings = GroupSettings { group, max_active_talkers, blocked: self.blocked(group) };
         if self.groups.insert(group, settings) != Some(settings) {
-            cx.media(self.worker, MediaCommand::SetGroup(settings));
+            self.tell_workers(cx, &MediaCommand::SetGroup(settings));
         }
     }
 
     pub(super) fn end_group(&mut self, cx: &mut Context, group: GroupId) {
         self.groups.remove(&group);
         cx.groups.remove(&group);
-        cx.media(self.worker, MediaCommand::EndGroup(group));
+        self.tell_workers(cx, &MediaCommand::EndGroup(group));
     }
 }
 

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::answers::Answers;
 use super::reply::ReplyTo;
-use crate::base::{BatchId, BreakoutId, ClientId, Epoch, GroupId, KindSet, LinkId, ParticipantId, Time};
+use crate::base::{
+    BatchId, BreakoutId, ClientId, Epoch, GroupId, KindSet, LinkId, ParticipantId, Time, WorkerId,
+};
 use crate::message::{ParentFlags, Person, ReturnReason, Role, SlotState};
 
 /// What a participant wants to publish in a breakout room.
@@ -121,6 +123,8 @@ pub(super) struct Reconnect {
 pub(super) struct Seat {
     pub(super) client: ClientId,
     pub(super) participant: ParticipantId,
+    /// Whose its media connection is, for as long as the seat lasts.
+    pub(super) worker: WorkerId,
     pub(super) name: Arc<str>,
     pub(super) role: Role,
     /// The number of the event with which the seat was taken: who has the smallest is here longest.

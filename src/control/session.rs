@@ -11,9 +11,11 @@ use super::context::{Context, SessionId};
 use super::deadline::Deadline;
 use super::force::Forced;
 use super::log::{Audience, EventLog};
+use super::moves::Batch;
 use super::seat::Seat;
+use super::spread::Spread;
 use super::view::InvitationView;
-use crate::base::{BatchId, BreakoutId, ClientId, Deadlines, GroupId, LinkId, ParticipantId, WorkerId};
+use crate::base::{BatchId, BreakoutId, ClientId, Deadlines, GroupId, LinkId, ParticipantId};
 use crate::message::{
     EndReason, Event, GroupSettings, ParentFlags, Person, Presentation, Refusal, Request, Role, RoomMode,
     RoomRef, RoomSettings,
@@ -28,7 +30,7 @@ pub(super) const EMPTY_FOR: Duration = Duration::from_secs(60);
 pub(super) struct Session {
     pub(super) id: SessionId,
     pub(super) name: Arc<str>,
-    pub(super) worker: WorkerId,
+    pub(super) spread: Spread,
     pub(super) settings: RoomSettings,
     pub(super) mode: RoomMode,
     pub(super) by_admin: bool,
@@ -54,8 +56,8 @@ pub(super) struct Session {
     pub(super) expired: BTreeSet<(BreakoutId, ClientId)>,
     /// Joins that wait for the answer to their offer.
     pub(super) fresh: BTreeMap<ParticipantId, Fresh>,
-    /// Batches that the worker has not reported yet.
-    pub(super) batches: BTreeMap<BatchId, Vec<ClientId>>,
+    /// Batches that not all workers have reported yet.
+    pub(super) batches: BTreeMap<BatchId, Batch>,
     /// Operations that wait for the people whom they force.
     pub(super) forced: BTreeMap<u64, Forced>,
     /// The clear or destroy that is under way.
@@ -82,7 +84,7 @@ impl Session {
         let mut session = Self {
             id,
             name: name.into(),
-            worker,
+            spread: Spread::on(worker),
             mode: settings.mode,
             settings,
             by_admin,

@@ -48,17 +48,26 @@ pub struct ControlSettings {
     pub breakout: BreakoutSettings,
     /// How many parent rooms the node holds at once.
     pub max_rooms: usize,
+    /// How many participants of a room are on one media worker before it takes another.
+    pub seats_per_worker: usize,
 }
 
 impl Default for ControlSettings {
     fn default() -> Self {
-        Self { room: RoomSettings::default(), breakout: BreakoutSettings::default(), max_rooms: 10_000 }
+        Self {
+            room: RoomSettings::default(),
+            breakout: BreakoutSettings::default(),
+            max_rooms: 10_000,
+            seats_per_worker: Self::SEATS_PER_WORKER,
+        }
     }
 }
 
 impl ControlSettings {
     /// Most seats of one session. A roster of more makes snapshots of megabytes.
     pub const MAX_PARTICIPANTS: u32 = 5_000;
+    /// As many as a worker carries with half its core while three talk and one shares a screen.
+    pub const SEATS_PER_WORKER: usize = 250;
 
     /// Checks a room's settings; the error names the field and its bounds.
     ///

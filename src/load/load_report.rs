@@ -77,6 +77,8 @@ pub struct LoadReport {
     pub server_cpu_ns_per_packet: Option<f64>,
     /// The share of one processor that the busiest media worker used.
     pub worker_utilisation: Option<f64>,
+    /// The same of the least busy one; the same number where there is one worker.
+    pub least_worker_utilisation: Option<f64>,
     /// Processor time of a raw sender per packet, at the same rate, sleeping in between.
     pub floor_ns_per_packet: f64,
     /// The same without sleeping.
@@ -132,7 +134,9 @@ impl LoadReport {
         line("server by the paced raw sender", ratio);
         let share =
             |share: Option<f64>| share.map_or("-".to_owned(), |share| format!("{:.0} %", share * 100.0));
-        line("busiest media worker", share(self.worker_utilisation));
+        line("busiest / idlest media worker", {
+            format!("{} / {}", share(self.worker_utilisation), share(self.least_worker_utilisation))
+        });
         line("the participants' own media", share(Some(self.generator_cpu)));
         let memory = self.rss_kib_per_participant.map_or("-".to_owned(), |kib| format!("{kib:.1} KiB"));
         line("memory per participant", memory);

@@ -178,6 +178,7 @@ impl Run {
         report.server_cpu_ns_per_packet =
             cpu.zip(cpu_after).map(|(before, after)| ratio(after - before, measured.received));
         report.worker_utilisation = utilisation(&threads, &threads_after, took);
+        report.least_worker_utilisation = shares(&threads, &threads_after, took).reduce(f64::min);
         let people = u64::try_from(self.people.len()).unwrap_or(1);
         let grown = self.rss_before.zip(rss).map(|(before, after)| after.saturating_sub(before));
         report.rss_kib_per_participant = grown.map(|kib| ratio(kib, people));
@@ -364,8 +365,13 @@ fn settings(options: &LoadOptions, server: ServerKind, publishes: bool) -> Parti
 }
 
 fn utilisation(before: &[u64], after: &[u64], took: Duration) -> Option<f64> {
-    let busiest = after.iter().zip(before).map(|(after, before)| after.saturating_sub(*before)).max()?;
-    Some(Duration::from_nanos(busiest).as_secs_f64() / took.as_secs_f64())
+    shares(before, after, took).reduce(f64::max)
+}
+
+/// The share of one processor that each media worker used.
+fn shares(before: &[u64], after: &[u64], took: Duration) -> impl Iterator<Item = f64> {
+    let used = after.iter().zip(before).map(|(after, before)| after.saturating_sub(*before));
+    used.map(move |ns| Duration::from_nanos(ns).as_secs_f64() / took.as_secs_f64())
 }
 
 impl LoadReport {

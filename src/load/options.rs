@@ -130,6 +130,10 @@ pub struct LoadOptions {
     /// Media workers of the spawned server.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub workers: u16,
+    /// Participants of a room on one media worker of the spawned server before the room takes another
+    /// as well.
+    #[arg(long, value_name = "N", default_value_t = 250)]
+    pub seats_per_worker: usize,
     /// Event loops of a spawned Janus; 0 gives each connection a thread, as it does by itself.
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub event_loops: u16,
@@ -176,6 +180,7 @@ impl LoadOptions {
         within("talkers", self.talkers, 0, 16)?;
         within("seconds", usize::try_from(self.seconds).unwrap_or(0), 1, 86_400)?;
         within("hold-ms", usize::try_from(self.hold_ms).unwrap_or(usize::MAX), 0, 20)?;
+        within("seats-per-worker", self.seats_per_worker, 1, 5_000)?;
         within("workers", usize::from(self.workers), 1, 64)?;
         within("event-loops", usize::from(self.event_loops), 0, 64)?;
         self.check_target()?;

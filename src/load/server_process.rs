@@ -126,10 +126,11 @@ fn configuration(options: &LoadOptions) -> String {
         "[listen]\nhttp = [\"{ip}\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\nmedia = [\"{ip}\"]\n\
          [http]\nmax_connections = {}\n[tokens]\nsecret = \"{SECRET}\"\n\
          [rooms]\nmax_participants = {a_room}\nmax_active_talkers = {}\n\
-         [media]\nhold_ms = {}\n[node]\nworkers = {workers}\nmax_rooms = {}\n[log]\nfilter = \"warn\"\n",
+         [media]\nhold_ms = {}\n[node]\nworkers = {workers}\nseats_per_worker = {}\nmax_rooms = {}\n[log]\nfilter = \"warn\"\n",
         people + 64,
         talkers.max(6),
         options.hold_ms,
+        options.seats_per_worker,
         options.rooms + 16,
     )
 }

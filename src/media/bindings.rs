@@ -33,10 +33,12 @@ impl Worker {
         candidates.clear();
         for key in members.into_iter().flat_map(|member| self.streams_of(member)) {
             if let Some(stream) = self.streams.get(key).filter(|stream| stream.kind == Kind::Audio) {
-                let owner = self.participants.get(stream.owner).and_then(|owner| owner.session.as_ref());
+                let is_up = self.participants.get(stream.owner).is_some_and(|owner| {
+                    owner.mirrored.is_some() || owner.session.as_ref().is_some_and(|session| session.is_up)
+                });
                 candidates.push(Candidate {
                     stream: key,
-                    allowed: stream.closed.is_none() && owner.is_some_and(|session| session.is_up),
+                    allowed: stream.closed.is_none() && is_up,
                     loudness: stream.loudness,
                 });
             }

@@ -78,7 +78,9 @@ impl Worker {
         let id = participant.id;
         let Some(session) = participant.session.as_mut() else { return };
         for send in &session.negotiated.sends {
-            let stream = self.streams.insert(Stream::new(key, id, send.kind, send.codecs.clone()));
+            let mut stream = Stream::new(key, id, send.kind, send.codecs.clone());
+            stream.count_sources_from(self.random.next_u32());
+            let stream = self.streams.insert(stream);
             session.intake.lines.push(Line::new(send, stream));
         }
     }
@@ -163,6 +165,7 @@ impl Worker {
         let Some(key) = self.by_id.remove(&id) else { return };
         let group = self.revoke(key);
         self.drop_session(now, key);
+        self.drop_mirror(key);
         self.participants.remove(key);
         if let Some(group) = group {
             self.refresh(now, group);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::participant::Participant;
 use super::slab::Key;
 use super::talkers::Seats;
-use crate::base::{GroupId, KindSet, ParticipantId, Time};
+use crate::base::{GroupId, KindSet, ParticipantId, Time, WorkerId};
 use crate::message::GroupSettings;
 
 /// The least time between two reports of talkers.
@@ -18,6 +18,8 @@ pub(super) struct Group {
     pub(super) settings: GroupSettings,
     /// In the order of their coming.
     pub(super) members: Vec<Key<Participant>>,
+    /// The other workers that have members in it, and how many.
+    pub(super) peers: Vec<(WorkerId, usize)>,
     pub(super) seats: Seats,
     /// Whether packets came since the last ranking.
     pub(super) was_heard: bool,
@@ -31,10 +33,30 @@ impl Group {
         Self {
             settings,
             members: Vec::new(),
+            peers: Vec::new(),
             seats: Seats::default(),
             was_heard: false,
             told: Vec::new(),
             told_at: None,
+        }
+    }
+
+    /// Adds a member; `home` is the worker whose its connection is, if that is another.
+    pub(super) fn add(&mut self, member: Key<Participant>, home: Option<WorkerId>) {
+        self.members.push(member);
+        let Some(home) = home else { return };
+        match self.peers.iter_mut().find(|(worker, _)| *worker == home) {
+            Some((_, members)) => *members += 1,
+            None => self.peers.push((home, 1)),
+        }
+    }
+
+    /// Takes a member out.
+    pub(super) fn remove(&mut self, member: Key<Participant>, home: Option<WorkerId>) {
+        self.members.retain(|known| *known != member);
+        if let Some((_, members)) = self.peers.iter_mut().find(|(worker, _)| Some(*worker) == home) {
+            *members = members.saturating_sub(1);
+            self.peers.retain(|(_, members)| *members > 0);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::feedback::Missing;
 use super::intake::{Intake, Line};
+use super::mirror::cross;
 use super::outbox::{Purpose, Waiting};
 use super::participant::Participant;
 use super::ring::{AUDIO_PACKETS, PacketInfo, VIDEO_PACKETS};
@@ -21,15 +22,17 @@ use crate::wire::{av1, dependency_descriptor, h264, vp8, vp9};
 const SILENT_LEVEL: u8 = 127;
 
 /// What a packet says, whichever way it came.
-struct Incoming<'a> {
+pub(super) struct Incoming<'a> {
     line: usize,
-    info: PacketInfo,
-    descriptor: &'a [u8],
-    payload: &'a [u8],
+    pub(super) info: PacketInfo,
+    pub(super) descriptor: &'a [u8],
+    pub(super) payload: &'a [u8],
     /// Whether packets before it have gone missing beyond repair.
     lost_track: bool,
     /// Whether another source spoke for the m-line before.
     took_over: bool,
+    /// Whether it is from a participant of this worker.
+    is_own: bool,
 }
 
 impl Worker {
@@ -59,23 +62,30 @@ impl Worker {
             session.arrivals.note(number, now);
         }
         let incoming = session.intake.receive(now, opened, &view)?;
+        let stream = session.intake.lines.get(incoming.line).map(|line| line.stream);
+        self.media_flows(now);
+        self.forward(now, stream.ok_or(DropReason::UnknownSsrc)?, &incoming)
+    }
+
+    /// Notes that there is something to be periodic about.
+    pub(super) fn media_flows(&mut self, now: Time) {
         self.media_at = Some(now);
         if self.next_tick.is_none_or(|tick| tick > now + super::timers::TICK) {
             self.next_tick = Some(now + super::timers::TICK);
         }
-        self.forward(now, key, &incoming)
     }
 
-    /// Stores a packet and puts a copy into the queue of each listener.
-    fn forward(
+    /// Stores a packet and puts a copy into the queue of each listener; other workers do so for theirs.
+    ///
+    /// # Errors
+    ///
+    /// Why it goes nowhere.
+    pub(super) fn forward(
         &mut self,
         now: Time,
-        key: Key<Participant>,
+        stream_key: Key<Stream>,
         incoming: &Incoming<'_>,
     ) -> Result<(), DropReason> {
-        let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
-        let line = session.and_then(|session| session.intake.lines.get(incoming.line));
-        let stream_key = line.map(|line| line.stream).ok_or(DropReason::UnknownSsrc)?;
         let stream = self.streams.get_mut(stream_key).ok_or(DropReason::UnknownSsrc)?;
         if incoming.took_over {
             stream.source_changed();
@@ -85,20 +95,20 @@ impl Worker {
             return Err(DropReason::Empty);
         }
         let refusal = stream.refusal(now);
-        if refusal.is_none_or(|reason| reason == DropReason::Unbound) {
+        let may_go_on = refusal.is_none_or(|reason| reason == DropReason::Unbound);
+        let crossed = may_go_on && {
             let needs_look = listen(stream, incoming, now);
-            if let Some(group) = stream.group
-                && let Some(group) = self.groups.get_mut(&group)
-            {
-                group.was_heard = true;
-                if needs_look && !self.to_refresh.contains(&group.settings.group) {
-                    self.to_refresh.push(group.settings.group);
-                }
-            }
+            self.pass_on(now, stream_key, incoming, needs_look)
+        };
+        let stream = self.streams.get_mut(stream_key).ok_or(DropReason::UnknownSsrc)?;
+        match refusal {
+            Some(DropReason::Unbound) => stream.miss(true),
+            Some(_) => stream.left_out(true),
+            None => {}
         }
-        if let Some(reason) = refusal {
-            stream.left_out(true);
-            self.forget_missing(key, incoming.line);
+        if let Some(reason) = refusal.filter(|_| !crossed) {
+            let owner = stream.owner;
+            self.forget_missing(owner, incoming.line);
             return Err(reason);
         }
         if incoming.info.keyframe {
@@ -106,6 +116,10 @@ impl Worker {
         }
         if incoming.lost_track && stream.kind.is_video() {
             stream.keyframes.want();
+        }
+        if refusal.is_some() {
+            self.statistics.media_admitted += 1;
+            return Ok(());
         }
         if !stream.admit(incoming.info, incoming.descriptor, incoming.payload) {
             stream.left_out(false);
@@ -143,6 +157,21 @@ impl Worker {
 }
 
 impl Worker {
+    /// Notes that a stream's group is heard, and hands the packet to the other workers that have members
+    /// in it; answers whether it went to any.
+    fn pass_on(&mut self, now: Time, key: Key<Stream>, incoming: &Incoming<'_>, needs_look: bool) -> bool {
+        let Some(stream) = self.streams.get_mut(key) else { return false };
+        let Some(group) = stream.group.and_then(|group| self.groups.get_mut(&group)) else { return false };
+        group.was_heard = true;
+        if needs_look && !self.to_refresh.contains(&group.settings.group) {
+            self.to_refresh.push(group.settings.group);
+        }
+        if group.peers.is_empty() || !incoming.is_own {
+            return false;
+        }
+        cross(&mut self.handovers, &mut self.statistics, (key, stream), group, incoming, now)
+    }
+
     /// What nobody is sent is not asked for.
     fn forget_missing(&mut self, key: Key<Participant>, line: usize) {
         let session = self.participants.get_mut(key).and_then(|publisher| publisher.session.as_mut());
@@ -155,7 +184,7 @@ impl Worker {
 
 /// Takes in what a packet says of its stream; answers whether the group's bindings need a look.
 fn listen(stream: &mut Stream, incoming: &Incoming<'_>, now: Time) -> bool {
-    if !stream.kind.is_video() {
+    if !stream.kind.is_video() && incoming.is_own {
         let level = match incoming.info.level {
             Some(level) => level.level,
             None if incoming.payload.len() > LARGEST_SILENCE => UNKNOWN_LEVEL,
@@ -218,7 +247,12 @@ impl Intake {
     }
 }
 
-impl Incoming<'_> {
+impl<'a> Incoming<'a> {
+    /// A packet that another worker has received.
+    pub(super) const fn of_another_worker(info: PacketInfo, descriptor: &'a [u8], payload: &'a [u8]) -> Self {
+        Self { line: 0, info, descriptor, payload, lost_track: false, took_over: false, is_own: false }
+    }
+
     const fn with(mut self, lost_track: bool, took_over: bool) -> Self {
         self.lost_track = lost_track;
         self.took_over = took_over;
@@ -260,7 +294,7 @@ fn describe<'a>(
         keyframe: line.kind.is_video() && is_keyframe(codec, descriptor, payload),
         level: extension(line.extensions.audio_level).and_then(|data| AudioLevel::read(data).ok()),
     };
-    Incoming { line: line_at, info, descriptor, payload, lost_track: false, took_over: false }
+    Incoming { line: line_at, info, descriptor, payload, lost_track: false, took_over: false, is_own: true }
 }
 
 /// Whether a decoder can start at a packet: by its dependency descriptor where it has one, for that

@@ -12,9 +12,11 @@ mod demux;
 mod fan_out;
 mod feedback;
 mod group;
+mod handover;
 mod ingress;
 mod intake;
 mod leg;
+mod mirror;
 mod moves;
 mod outbox;
 mod pace;
@@ -37,5 +39,6 @@ mod timers;
 mod video_choice;
 mod worker;
 
+pub use handover::Handover;
 pub use statistics::{DropReason, Drops, WorkerStatistics};
 pub use worker::{Transmit, Worker, WorkerError, WorkerSettings};

@@ -47,14 +47,45 @@ impl Worker {
         }
         // Nothing is held across a move.
         self.flush_at = self.flush_at.map(|_| now);
-        self.statistics.moves += u64::try_from(fresh.len()).unwrap_or(0);
-        let moved = known.iter().filter_map(|(key, _)| self.moved(*key)).collect();
+        let moved: Vec<Moved> = known.iter().filter_map(|(key, _)| self.moved(*key)).collect();
+        // Mirrored ones are counted where their connections are.
+        let is_own =
+            |key: &Key<Participant>| self.participants.get(*key).is_some_and(|one| one.mirrored.is_none());
+        let own = fresh.iter().filter(|(key, _)| is_own(key)).count();
+        self.statistics.moves += u64::try_from(own).unwrap_or(0);
         self.reports.push_back(MediaReport::Moved { batch, moved, unknown });
         self.report_slots();
     }
 
+    /// Takes everything from participants who are about to be placed anew, and reports it.
+    pub(super) fn revoke_batch(
+        &mut self,
+        now: Time,
+        batch: BatchId,
+        participants: &[(ParticipantId, Epoch)],
+    ) {
+        let mut left = Vec::new();
+        for (id, epoch) in participants {
+            let key = self.by_id.get(id).copied();
+            let is_older = |key: &Key<Participant>| {
+                self.participants.get(*key).is_some_and(|participant| participant.epoch < *epoch)
+            };
+            if let Some(key) = key.filter(is_older) {
+                left.extend(self.revoke(key));
+            }
+        }
+        left.sort_unstable();
+        left.dedup();
+        for group in left {
+            self.refresh(now, group);
+        }
+        self.flush_at = self.flush_at.map(|_| now);
+        self.reports.push_back(MediaReport::Revoked { batch });
+        self.report_slots();
+    }
+
     fn moved(&mut self, key: Key<Participant>) -> Option<Moved> {
-        let participant = self.participants.get_mut(key)?;
+        let participant = self.participants.get_mut(key).filter(|one| one.mirrored.is_none())?;
         // The report itself tells of the slots.
         participant.slots_changed = false;
         Some(Moved { participant: participant.id, epoch: participant.epoch, slots: participant.slots() })
@@ -73,8 +104,9 @@ impl Worker {
             }
         }
         let group = self.participants.get_mut(key)?.group.take()?;
+        let home = self.participants.get(key).and_then(Participant::home);
         if let Some(group) = self.groups.get_mut(&group) {
-            group.members.retain(|member| *member != key);
+            group.remove(key, home);
         }
         Some(group)
     }
@@ -89,13 +121,14 @@ impl Worker {
         from_elsewhere: bool,
     ) {
         let group = self.groups.entry(placement.group).or_insert_with(|| Group::unknown(placement.group));
-        group.members.push(key);
-        let longest = self.settings.media.in_flight();
         let Some(participant) = self.participants.get_mut(key) else { return };
+        group.add(key, participant.home());
+        let longest = self.settings.media.in_flight();
         participant.group = Some(placement.group);
         participant.epoch = placement.epoch;
         participant.publish = placement.publish;
-        let in_flight_until = from_elsewhere.then(|| now + longest);
+        // What another worker hands over has landed there.
+        let in_flight_until = (from_elsewhere && participant.mirrored.is_none()).then(|| now + longest);
         for stream in self.streams_of(key) {
             if let Some(stream) = self.streams.get_mut(stream) {
                 // What an earlier move left on the way is not yet there because of a later one.

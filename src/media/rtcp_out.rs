@@ -54,6 +54,7 @@ impl Worker {
         let (owner, is_due) = (stream.owner, stream.keyframes.is_due(now));
         if is_due {
             self.feedback_is_due(owner);
+            self.ask_homes(now, key);
         }
         self.next_tick.get_or_insert(now + super::timers::TICK);
     }

@@ -38,6 +38,8 @@ pub enum DropReason {
     Blocked,
     /// Nobody hears its stream at the moment.
     Unbound,
+    /// Handed over by another worker, for a placement that its sender is not in here.
+    Outdated,
     /// A copy whose binding is not of the current placements of both ends. Never sent; anything
     /// but zero is a defect.
     WrongEpoch,
@@ -65,7 +67,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::UnknownSource,
         Self::UnknownUfrag,
         Self::Malformed,
@@ -83,6 +85,7 @@ impl DropReason {
         Self::NotAllowed,
         Self::Blocked,
         Self::Unbound,
+        Self::Outdated,
         Self::WrongEpoch,
         Self::Revoked,
         Self::ListenerDown,
@@ -117,6 +120,7 @@ impl DropReason {
             Self::NotAllowed => "not_allowed",
             Self::Blocked => "blocked",
             Self::Unbound => "unbound",
+            Self::Outdated => "outdated",
             Self::WrongEpoch => "wrong_epoch",
             Self::Revoked => "revoked",
             Self::ListenerDown => "listener_down",
@@ -186,8 +190,8 @@ impl Drops {
 
 /// Counters of one worker since it was made, and a few gauges.
 ///
-/// Two sums always hold once everything has left: `media_in` = `media_admitted` + the drops that are
-/// not of a copy and come after authentication (`unknown_ssrc` to `unbound`), and `copies` =
+/// Two sums always hold once everything has left: `media_in` + `taken_over` = `media_admitted` + the
+/// drops that are not of a copy and come after authentication (`unknown_ssrc` to `outdated`), and `copies` =
 /// `media_out` + the drops that are of a copy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct WorkerStatistics {
@@ -197,8 +201,14 @@ pub struct WorkerStatistics {
     pub bytes_in: u64,
     /// Authenticated RTP packets received.
     pub media_in: u64,
-    /// Of those, packets that were handed to at least one listener's queue.
+    /// RTP packets that other workers handed over.
+    pub taken_over: u64,
+    /// Of both, packets that were handed to at least one listener's queue or to another worker.
     pub media_admitted: u64,
+    /// Packets handed to other workers: once to each that has listeners.
+    pub handed_over: u64,
+    /// Packets for other workers that did not fit.
+    pub handover_full: u64,
     /// Copies made for listeners.
     pub copies: u64,
     /// Copies sent.

@@ -1,5 +1,6 @@
 //! One published m-line: what its listeners share.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::feedback::{KeyframeRequests, SenderClock};
@@ -8,7 +9,7 @@ use super::ring::{AUDIO_PACKETS, PacketInfo, Ring, VIDEO_PACKETS};
 use super::slab::Key;
 use super::statistics::DropReason;
 use super::talkers::Loudness;
-use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Time};
+use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Time, WorkerId};
 use crate::transport::{Codec, CodecLine};
 
 /// A jump in a source's numbers above which it is another stretch and not a loss.
@@ -31,6 +32,27 @@ enum Hole {
     Skipped,
     /// Media: a decoder has to enter anew.
     Fresh,
+}
+
+/// Counts what was left out of a stream, so that another worker, which only sees what is handed over,
+/// can tell it from loss.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Breaks {
+    /// Packets without media.
+    skipped: u32,
+    /// Media.
+    fresh: u32,
+    /// Sources that took over from another.
+    sources: u32,
+}
+
+/// What another worker wants of a video stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Demand {
+    /// Somebody there watches it, until then.
+    pub(super) until: Option<Time>,
+    /// When a packet was last handed over.
+    pub(super) shown_at: Option<Time>,
 }
 
 /// One published m-line.
@@ -57,6 +79,11 @@ pub(super) struct Stream {
     pub(super) codec: Option<u8>,
     /// Whether it has ever sent something that was let through.
     pub(super) seen: bool,
+    /// The other workers that may be handed some of it.
+    pub(super) demand: BTreeMap<WorkerId, Demand>,
+    /// Of another worker's stream: when that worker was last asked for it.
+    pub(super) asked_at: Option<Time>,
+    breaks: Breaks,
     segment: u32,
     fresh: u32,
     hole: Hole,
@@ -87,6 +114,9 @@ impl Stream {
             clock: None,
             codec: None,
             seen: false,
+            demand: BTreeMap::new(),
+            asked_at: None,
+            breaks: Breaks::default(),
             segment: 0,
             fresh: 0,
             hole: Hole::None,
@@ -112,6 +142,7 @@ impl Stream {
         if self.closed.is_some() {
             // What waits or could be asked for again was sent under permission that is gone.
             self.ring.clear();
+            self.miss(true);
         }
     }
 
@@ -135,8 +166,15 @@ impl Stream {
         self.closed.or(in_flight).or(unbound)
     }
 
-    /// Notes that a packet was left out; `fresh` if a decoder misses it.
+    /// Notes that a packet was left out, here and everywhere; `fresh` if a decoder misses it.
     pub(super) const fn left_out(&mut self, fresh: bool) {
+        let count = if fresh { &mut self.breaks.fresh } else { &mut self.breaks.skipped };
+        *count = count.wrapping_add(1);
+        self.miss(fresh);
+    }
+
+    /// Notes that nobody here was sent a packet.
+    pub(super) const fn miss(&mut self, fresh: bool) {
         if fresh {
             self.hole = Hole::Fresh;
         } else if matches!(self.hole, Hole::None) {
@@ -146,10 +184,35 @@ impl Stream {
 
     /// Notes that another source took over: its numbers and its clock are not those of the last.
     pub(super) fn source_changed(&mut self) {
+        self.breaks.sources = self.breaks.sources.wrapping_add(1);
         self.ring.clear();
         self.newest = None;
         self.clock = None;
         self.left_out(true);
+    }
+
+    /// Starts to count sources at a number that no other connection of the participant starts at, so
+    /// that another worker can tell its streams from those of the connection before.
+    pub(super) const fn count_sources_from(&mut self, number: u32) {
+        self.breaks.sources = number;
+    }
+
+    /// What was left out so far.
+    pub(super) const fn breaks(&self) -> Breaks {
+        self.breaks
+    }
+
+    /// Takes over what another worker has left out of its stream.
+    pub(super) fn adopt(&mut self, breaks: Breaks) {
+        let before = self.breaks;
+        if before.sources != breaks.sources {
+            self.source_changed();
+        } else if before.fresh != breaks.fresh {
+            self.left_out(true);
+        } else if before.skipped != breaks.skipped {
+            self.left_out(false);
+        }
+        self.breaks = breaks;
     }
 
     /// Gives a packet its place among the stretches and stores it; answers whether it was small enough.

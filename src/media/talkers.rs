@@ -58,6 +58,11 @@ impl Loudness {
         }
     }
 
+    /// Takes over what another worker has heard. Since when it challenges is for each worker to say.
+    pub(super) const fn adopt(&mut self, heard: Self) {
+        *self = Self { challenges_since: self.challenges_since, ..heard };
+    }
+
     /// Forgets everything, as for a stream that came to another group.
     pub(super) fn reset(&mut self) {
         *self = Self::default();

@@ -32,7 +32,7 @@ impl Worker {
         for group in groups {
             self.rank_and_tell(now, group);
         }
-        let anybody_waits = self.ask_for_keyframes();
+        let anybody_waits = self.ask_for_keyframes(now);
         let participants: Vec<Key<Participant>> = self.participants.keys().collect();
         for key in participants {
             let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
@@ -66,15 +66,27 @@ impl Worker {
             .collect();
         talkers.sort_by_key(|talker| talker.level);
         talkers.truncate(group.heard());
+        if !self.tells_of(id) {
+            return;
+        }
+        let Some(group) = self.groups.get_mut(&id) else { return };
         let names: Vec<ParticipantId> = talkers.iter().map(|talker| talker.participant).collect();
         if group.is_news(now, &names) {
             self.reports.push_back(MediaReport::Talkers { group: id, talkers });
         }
     }
 
+    /// Whether it is for this worker to tell of a group's talkers: of several, it is the one that has the
+    /// member who is longest on this server.
+    fn tells_of(&self, id: GroupId) -> bool {
+        let Some(group) = self.groups.get(&id).filter(|group| !group.peers.is_empty()) else { return true };
+        let members = group.members.iter().filter_map(|member| self.participants.get(*member));
+        members.min_by_key(|member| member.id).is_none_or(|first| first.mirrored.is_none())
+    }
+
     /// Goes on asking for the keyframes that listeners wait for, for a stream may be silent until it
     /// is asked; answers whether anybody waits.
-    fn ask_for_keyframes(&mut self) -> bool {
+    fn ask_for_keyframes(&mut self, now: Time) -> bool {
         let mut anybody_waits = false;
         let keys: Vec<_> = self.streams.keys().collect();
         for key in keys {
@@ -98,6 +110,7 @@ impl Worker {
                     stream.keyframes.want();
                 }
             }
+            self.ask_homes(now, key);
         }
         anybody_waits
     }

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use super::demux::Demux;
 use super::group::Group;
+use super::handover::Handover;
 use super::participant::Participant;
 use super::settings::MediaSettings;
 use super::slab::{Key, Slab};
@@ -13,7 +14,7 @@ use super::statistics::WorkerStatistics;
 use super::stream::Stream;
 use super::talkers::Candidate;
 use super::timers::TICK_SLACK;
-use crate::base::{Deadlines, GroupId, ParticipantId, Random, Ssrc, Time};
+use crate::base::{Deadlines, GroupId, ParticipantId, Random, Ssrc, Time, WorkerId};
 use crate::message::{MediaCommand, MediaReport};
 use crate::transport::dtls::DtlsIdentity;
 use crate::transport::{Path, TimeAnchor};
@@ -50,7 +51,8 @@ pub struct Transmit {
 /// One media worker. How many participants and groups it has is control's to bound.
 ///
 /// ```text
-/// handle_command, handle_datagram .. end_batch -> poll_transmit until None, poll_report until None
+/// handle_command, handle_datagram and handle_handover .. end_batch
+///     -> poll_handover until None, poll_transmit until None, poll_report until None
 /// poll_timeout -> handle_timeout
 /// ```
 pub struct Worker {
@@ -83,6 +85,10 @@ pub struct Worker {
     /// When connections want to be woken.
     pub(super) deadlines: Deadlines<Key<Participant>>,
     pub(super) next_tick: Option<Time>,
+    /// What is to be handed to other workers when the batch ends; one entry for each.
+    pub(super) handovers: BTreeMap<WorkerId, Handover>,
+    /// How many of the participants are other workers'.
+    pub(super) mirrors: usize,
     pub(super) media_at: Option<Time>,
     /// Scratch space, kept so that it is not allocated each time.
     pub(super) candidates: Vec<Candidate>,
@@ -121,6 +127,8 @@ impl Worker {
             to_tell: Vec::new(),
             deadlines: Deadlines::default(),
             next_tick: None,
+            handovers: BTreeMap::new(),
+            mirrors: 0,
             media_at: None,
             candidates: Vec::new(),
             plan: Vec::new(),
@@ -136,6 +144,8 @@ impl Worker {
             MediaCommand::EndGroup(group) => self.end_group(group),
             MediaCommand::Connect(connect) => self.connect(now, &connect),
             MediaCommand::RestartIce { participant, offer } => self.restart_ice(now, participant, &offer),
+            MediaCommand::Mirror { placement, home } => self.mirror(now, &placement, home),
+            MediaCommand::Revoke { batch, participants } => self.revoke_batch(now, batch, &participants),
             MediaCommand::Move { batch, placements } => self.move_batch(now, batch, placements),
             MediaCommand::SetPublish { participant, epoch, publish } => {
                 self.set_publish(now, participant, epoch, publish);
@@ -163,7 +173,13 @@ impl Worker {
         }
     }
 
-    /// Says that what the socket had was handed in.
+    /// The next packets to be handed to another worker; call after each batch and timeout until `None`.
+    pub fn poll_handover(&mut self) -> Option<(WorkerId, Handover)> {
+        let (worker, handover) = self.handovers.iter_mut().find(|(_, handover)| !handover.is_empty())?;
+        Some((*worker, std::mem::take(handover)))
+    }
+
+    /// Says that the sockets' datagrams and the other workers' packets were handed in.
     pub fn end_batch(&mut self, now: Time) {
         let mut groups = std::mem::take(&mut self.to_refresh);
         for group in groups.drain(..) {
@@ -215,8 +231,7 @@ impl Worker {
 
     /// What a participant publishes.
     pub(super) fn streams_of(&self, key: Key<Participant>) -> Vec<Key<Stream>> {
-        let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
-        session.iter().flat_map(|session| session.intake.lines.iter().map(|line| line.stream)).collect()
+        self.participants.get(key).into_iter().flat_map(Participant::streams).collect()
     }
 
     pub(super) fn slot_mut(&mut self, key: Key<Participant>, at: usize) -> Option<&mut Slot> {
@@ -225,7 +240,7 @@ impl Worker {
 
     pub(super) fn count_gauges(&mut self) {
         let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
-        self.statistics.participants = count(self.by_id.len());
+        self.statistics.participants = count(self.by_id.len().saturating_sub(self.mirrors));
         self.statistics.groups = count(self.groups.len());
         self.statistics.streams = count(self.streams.len());
     }

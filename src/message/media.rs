@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::base::{BatchId, Epoch, GroupId, Kind, KindSet, Mid, ParticipantId, Ssrc};
+use crate::base::{BatchId, Epoch, GroupId, Kind, KindSet, Mid, ParticipantId, Ssrc, WorkerId};
 
 /// Which m-line carries which kind, as the client says in `joinRoom`.
 pub type Tracks = BTreeMap<Mid, Kind>;
@@ -65,6 +65,23 @@ pub enum MediaCommand {
         /// The new offer.
         offer: String,
     },
+    /// Makes known somebody whose connection is another worker's, or puts that participant into
+    /// another placement. A placement that is not newer than the known one has no effect.
+    Mirror {
+        /// Who, and where.
+        placement: Placement,
+        /// Whose the connection is.
+        home: WorkerId,
+    },
+    /// The first half of a move of a room that several workers share: takes everything from the
+    /// participants whose placement is older than the one given. Answered by one
+    /// [`MediaReport::Revoked`].
+    Revoke {
+        /// Comes back in the report.
+        batch: BatchId,
+        /// Who, and the placement that is to follow.
+        participants: Vec<(ParticipantId, Epoch)>,
+    },
     /// Moves participants as one step: everything is revoked before anything is granted. Answered
     /// by one [`MediaReport::Moved`].
     Move {
@@ -90,7 +107,7 @@ pub enum MediaCommand {
         /// Which placement.
         epoch: Epoch,
     },
-    /// Stops a participant's connection and forgets the participant.
+    /// Stops a participant's connection, if it is this worker's, and forgets the participant.
     Disconnect(ParticipantId),
 }
 
@@ -238,11 +255,16 @@ pub enum MediaReport {
         /// Why.
         reason: LossReason,
     },
+    /// The answer to [`MediaCommand::Revoke`].
+    Revoked {
+        /// The batch.
+        batch: BatchId,
+    },
     /// The answer to [`MediaCommand::Move`].
     Moved {
         /// The batch.
         batch: BatchId,
-        /// Each placement that was applied.
+        /// Each placement that was applied, of participants whose connections are this worker's.
         moved: Vec<Moved>,
         /// Participants that this worker does not know.
         unknown: Vec<ParticipantId>,

@@ -96,7 +96,7 @@ impl Engine {
         let context = WorkerContext { clock, metrics, reports: reports_in, ended: ended_in };
         let workers = WorkerSet::start(config, context, random.fork())?;
         let media_addresses = workers.candidates();
-        let control = Control::new(config.control(), config.node.workers, random.fork());
+        let control = Control::new(config.control(), config.node.worker_count(), random.fork());
         let job =
             ControlJob { control, clock, doorway: doorway.clone(), doors, reports, ended, orders, workers };
         let control_thread = std::thread::Builder::new()

@@ -12,6 +12,7 @@ mod http_listener;
 mod media_sender;
 mod media_socket;
 mod open_files;
+mod peers;
 mod serve;
 pub mod settings;
 mod worker_counters;

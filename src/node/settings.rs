@@ -82,8 +82,10 @@ fn check_list(key: &'static str, list: &[IpAddr], least: usize) -> Result<(), Fa
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct NodeSettings {
-    /// Media workers: threads, each with a UDP port of its own.
+    /// Media workers: threads, each with a UDP port of its own; 0 takes one for each core.
     pub workers: u16,
+    /// Participants of a room on one media worker before the room takes another as well.
+    pub seats_per_worker: usize,
     /// Bytes asked of the system for each media socket's buffer, each way.
     pub socket_buffer_bytes: u32,
     /// Parent rooms at once; a join that would make one more is refused.
@@ -94,18 +96,37 @@ pub struct NodeSettings {
 
 impl Default for NodeSettings {
     fn default() -> Self {
-        Self { workers: 1, socket_buffer_bytes: 4_194_304, max_rooms: 10_000, stop_seconds: 5 }
+        Self {
+            workers: 0,
+            seats_per_worker: 250,
+            socket_buffer_bytes: 4_194_304,
+            max_rooms: 10_000,
+            stop_seconds: 5,
+        }
     }
 }
 
 impl NodeSettings {
+    /// How many media workers there are: one for each core unless a number is set.
+    #[must_use]
+    pub fn worker_count(&self) -> u16 {
+        if self.workers > 0 {
+            return self.workers;
+        }
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        u16::try_from(cores).unwrap_or(MOST_WORKERS).min(MOST_WORKERS)
+    }
+
     /// The key and the fault of a setting that cannot be had.
     ///
     /// # Errors
     /// For a number out of its range.
     pub fn check(&self) -> Result<(), Fault> {
-        if !(1..=MOST_WORKERS).contains(&self.workers) {
-            return Err(("workers", format!("{} is not within 1 to {MOST_WORKERS}", self.workers)));
+        if self.workers > MOST_WORKERS {
+            return Err(("workers", format!("{} is not within 0 to {MOST_WORKERS}", self.workers)));
+        }
+        if self.seats_per_worker == 0 {
+            return Err(("seats_per_worker", "0 would put nobody anywhere".to_owned()));
         }
         if !(65_536..=1_073_741_824).contains(&self.socket_buffer_bytes) {
             let message = format!("{} is not within 65536 to 1073741824", self.socket_buffer_bytes);

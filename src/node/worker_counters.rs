@@ -30,13 +30,16 @@ pub(super) struct CounterPublisher {
 impl CounterPublisher {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let edge = |reason: EdgeDrop| CounterMirror::new(metrics.packets_dropped(reason.label()));
-        let worker: [(Read<WorkerStatistics>, _); 8] = [
+        let handover_full = metrics.packets_dropped(EdgeDrop::HandoverFull.label());
+        let worker: [(Read<WorkerStatistics>, _); 10] = [
             (|s| s.datagrams_in, &metrics.datagrams_received),
             (|s| s.bytes_in, &metrics.bytes_received),
             (|s| s.bytes_out, &metrics.bytes_sent),
             (|s| s.media_in, &metrics.packets_received),
             (|s| s.media_out, &metrics.packets_forwarded),
             (|s| s.retransmitted, &metrics.packets_retransmitted),
+            (|s| s.handed_over, &metrics.packets_handed_over),
+            (|s| s.handover_full, &handover_full),
             (|s| s.moves, &metrics.moves),
             (|s| s.drops.get(DropReason::WrongEpoch), &metrics.wrong_epoch),
         ];

@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::media_sender::MediaSender;
 use super::media_socket::{MediaSocket, ReceiveBuffers};
+use super::peers::{HandedOver, PeerSender, Peers};
 use super::worker_counters::CounterPublisher;
 use crate::base::{Random, Time, WorkerId};
 use crate::media::{Worker, WorkerSettings};
@@ -20,6 +21,9 @@ use crate::transport::TimeAnchor;
 
 /// Commands applied before sockets have their turn again.
 const COMMANDS_PER_TURN: usize = 64;
+
+/// Handovers taken before sockets have their turn again.
+const HANDOVERS_PER_TURN: usize = 16;
 
 /// The largest run of datagrams that one call sends.
 const SEND_BYTES: usize = 65_536;
@@ -41,6 +45,8 @@ const AFTER_FAILED_START: Duration = Duration::from_millis(250);
 pub(super) enum ToWorker {
     /// By control.
     Media(MediaCommand),
+    /// That a worker was started, or took another's place, and the way to it.
+    Peer(WorkerId, PeerSender),
     /// To fail, for tests of what happens then.
     Fail(WorkerFault),
 }
@@ -84,6 +90,8 @@ pub(super) struct WorkerJob {
     pub(super) clock: Clock,
     pub(super) sockets: Vec<std::net::UdpSocket>,
     pub(super) commands: mpsc::Receiver<ToWorker>,
+    pub(super) peers: Peers,
+    pub(super) handovers: mpsc::Receiver<HandedOver>,
     pub(super) reports: mpsc::Sender<WorkerReport>,
     pub(super) metrics: Metrics,
 }
@@ -115,6 +123,8 @@ struct WorkerLoop {
     receive_buffers: ReceiveBuffers,
     send_buffer: Vec<u8>,
     commands: mpsc::Receiver<ToWorker>,
+    peers: Peers,
+    handovers: mpsc::Receiver<HandedOver>,
     reports: mpsc::Sender<WorkerReport>,
     unsent_report: Option<MediaReport>,
     counters: CounterPublisher,
@@ -123,6 +133,7 @@ struct WorkerLoop {
 
 enum Wake {
     Command(ToWorker),
+    HandedOver(HandedOver),
     Ready,
     Stop,
 }
@@ -143,6 +154,8 @@ impl WorkerLoop {
             receive_buffers: ReceiveBuffers::new(),
             send_buffer: vec![0; SEND_BYTES],
             commands: job.commands,
+            peers: job.peers,
+            handovers: job.handovers,
             reports: job.reports,
             unsent_report: None,
             counters: CounterPublisher::new(&job.metrics),
@@ -158,12 +171,17 @@ impl WorkerLoop {
                 return WorkerEnd::Fenced;
             }
             let is_last = matches!(wake, Wake::Stop);
-            if let Wake::Command(command) = wake {
-                self.apply(command);
+            let mut handed = None;
+            match wake {
+                Wake::Command(command) => self.apply(command),
+                Wake::HandedOver(first) => handed = Some(first),
+                Wake::Ready | Wake::Stop => {}
             }
             self.apply_waiting_commands();
+            self.take_handovers(handed);
             self.receive().await;
             self.handle_timeout();
+            self.hand_over();
             if !self.transmit().await {
                 return WorkerEnd::Fenced;
             }
@@ -192,6 +210,7 @@ impl WorkerLoop {
         tokio::select! {
             biased;
             command = self.commands.recv() => command.map_or(Wake::Stop, Wake::Command),
+            Some(handed) = self.handovers.recv() => Wake::HandedOver(handed),
             () = readable => Wake::Ready,
             () = sleep(until.since(now)) => Wake::Ready,
         }
@@ -211,7 +230,35 @@ impl WorkerLoop {
     fn apply(&mut self, command: ToWorker) {
         match command {
             ToWorker::Media(command) => self.worker.handle_command(self.clock.now(), command),
+            ToWorker::Peer(worker, way) => self.peers.set(worker, way),
             ToWorker::Fail(fault) => fail(fault),
+        }
+    }
+
+    /// Takes what other workers have handed over, `first` before what still waits.
+    fn take_handovers(&mut self, first: Option<HandedOver>) {
+        let mut next = first.or_else(|| self.handovers.try_recv().ok());
+        if next.is_none() {
+            return;
+        }
+        let now = self.clock.now();
+        for _ in 0..HANDOVERS_PER_TURN {
+            let Some(HandedOver { from, handover }) = next else { return };
+            self.worker.handle_handover(now, from, &handover);
+            next = self.handovers.try_recv().ok();
+        }
+        if let Some(HandedOver { from, handover }) = next {
+            self.worker.handle_handover(now, from, &handover);
+        }
+    }
+
+    /// Hands over what other workers' members hear. Before own listeners are sent anything, so that both
+    /// work at the same time.
+    fn hand_over(&mut self) {
+        while let Some((worker, handover)) = self.worker.poll_handover() {
+            if let Err(refused) = self.peers.send(worker, handover) {
+                self.worker.handover_refused(&refused);
+            }
         }
     }
 

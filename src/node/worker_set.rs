@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 
 use super::addresses::{bind_all, bind_udp, candidates};
 use super::engine::NodeError;
+use super::peers::{self, PeerSender, Peers};
 use super::worker_loop::{self, ToWorker, WorkerEnd, WorkerJob, WorkerReport};
 use crate::base::{Random, WorkerId};
 use crate::config::Config;
@@ -50,6 +51,8 @@ struct Slot {
     settings: WorkerSettings,
     fence: Arc<AtomicU64>,
     commands: mpsc::Sender<ToWorker>,
+    /// The way for other workers.
+    way: PeerSender,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -68,7 +71,7 @@ impl WorkerSet {
     /// Binds the sockets and starts the threads.
     pub(super) fn start(config: &Config, context: WorkerContext, random: Random) -> Result<Self, NodeError> {
         let mut set = Self { slots: Vec::new(), context, random };
-        for index in 0..config.node.workers {
+        for index in 0..config.node.worker_count() {
             let (sockets, advertised) = bind(config, index)?;
             tracing::info!(worker = index, candidates = ?advertised, "media worker listens");
             set.slots.push(Slot {
@@ -77,6 +80,7 @@ impl WorkerSet {
                 settings: WorkerSettings { advertised, media: config.media.clone() },
                 fence: Arc::new(AtomicU64::new(0)),
                 commands: mpsc::channel(1).0,
+                way: peers::way().0,
                 thread: None,
             });
             set.replace(WorkerId(index)).map_err(NodeError::Thread)?;
@@ -89,7 +93,8 @@ impl WorkerSet {
     pub(super) fn pretended(context: WorkerContext, commands: mpsc::Sender<ToWorker>) -> Self {
         let settings = WorkerSettings { advertised: Vec::new(), media: Config::default().media };
         let fence = Arc::new(AtomicU64::new(1));
-        let slot = Slot { id: WorkerId(0), sockets: Vec::new(), settings, fence, commands, thread: None };
+        let (id, sockets, way) = (WorkerId(0), Vec::new(), peers::way().0);
+        let slot = Slot { id, sockets, settings, fence, commands, way, thread: None };
         Self { slots: vec![slot], context, random: Random::from_number(1) }
     }
 
@@ -116,11 +121,17 @@ impl WorkerSet {
 
     /// Fences a worker's thread, which may be gone already, and starts another in its place.
     pub(super) fn replace(&mut self, worker: WorkerId) -> io::Result<()> {
+        let (way, handovers) = peers::way();
+        let ways: Vec<_> = self.slots.iter().map(|slot| (slot.id, slot.way.clone())).collect();
+        for peer in self.slots.iter().filter(|slot| slot.id != worker) {
+            // One that takes nothing is about to be replaced itself, and then knows.
+            let _ = peer.commands.try_send(ToWorker::Peer(worker, way.clone()));
+        }
         let Some(slot) = self.slots.iter_mut().find(|slot| slot.id == worker) else { return Ok(()) };
         // From here on the old thread's packets stay where they are.
         let generation = slot.fence.fetch_add(1, Ordering::AcqRel) + 1;
         let (commands, receiver) = mpsc::channel(COMMANDS_WAITING);
-        slot.commands = commands;
+        (slot.commands, slot.way) = (commands, way);
         self.context.metrics.worker_up(worker.0, false);
         let sockets: io::Result<Vec<_>> = slot.sockets.iter().map(UdpSocket::try_clone).collect();
         let job = WorkerJob {
@@ -132,6 +143,8 @@ impl WorkerSet {
             clock: self.context.clock,
             sockets: sockets?,
             commands: receiver,
+            peers: Peers::new(worker, ways.into_iter()),
+            handovers,
             reports: self.context.reports.clone(),
             metrics: self.context.metrics.clone(),
         };

@@ -54,6 +54,8 @@ reasons!(
     DropReason {
         /// The socket took no more.
         SocketFull = "socket_full",
+        /// Another media worker took no more.
+        HandoverFull = "handover_full",
         /// The system refused to send it.
         SendFailed = "send_failed",
         /// No socket can reach the address.
@@ -111,6 +113,8 @@ pub struct Metrics {
     pub packets_forwarded: IntCounter,
     /// Packets sent to a listener again.
     pub packets_retransmitted: IntCounter,
+    /// RTP packets handed to another media worker, once to each that has listeners.
+    pub packets_handed_over: IntCounter,
     packets_dropped: IntCounterVec,
     /// Packets that a stale epoch stopped at egress.
     pub wrong_epoch: IntCounter,
@@ -149,6 +153,11 @@ impl Metrics {
             packets_received: counter(r, "anteroom_packets_received_total", "RTP packets received.")?,
             packets_forwarded: counter(r, "anteroom_packets_forwarded_total", "RTP packets forwarded.")?,
             packets_retransmitted: counter(r, "anteroom_packets_retransmitted_total", "Packets sent again.")?,
+            packets_handed_over: counter(
+                r,
+                "anteroom_packets_handed_over_total",
+                "RTP packets handed from one media worker to another.",
+            )?,
             packets_dropped: counters(r, "anteroom_packets_dropped_total", "Packets dropped.", "reason")?,
             wrong_epoch: counter(r, "anteroom_wrong_epoch_total", "Packets stopped by a stale epoch.")?,
             worker_up: gauges(r, "anteroom_worker_up", "Whether a media worker runs.", "worker")?,

@@ -297,7 +297,7 @@ impl World {
                     self.moved(participant, self.latest.get(&participant) == Some(&batch), &unknown);
                 }
             }
-            MediaReport::Slots { .. } | MediaReport::Talkers { .. } => {}
+            MediaReport::Slots { .. } | MediaReport::Talkers { .. } | MediaReport::Revoked { .. } => {}
         }
         Ok(())
     }

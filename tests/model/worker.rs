@@ -111,6 +111,9 @@ impl FakeWorker {
                 }
                 self.outbox.push_back(MediaReport::Moved { batch, moved, unknown });
             }
+            MediaCommand::Mirror { .. } | MediaCommand::Revoke { .. } => {
+                return Err("a node with one worker has nobody to mirror".to_owned());
+            }
             MediaCommand::SetPublish { participant, epoch, publish } => {
                 if let Some(member) = self.members.get_mut(&participant)
                     && member.placement.epoch == epoch
@@ -254,6 +257,7 @@ fn concerns(report: &MediaReport) -> BTreeSet<ParticipantId> {
         MediaReport::Moved { moved, unknown, .. } => {
             moved.iter().map(|m| m.participant).chain(unknown.iter().copied()).collect()
         }
+        MediaReport::Revoked { .. } => BTreeSet::new(),
         MediaReport::Talkers { talkers, .. } => talkers.iter().map(|t| t.participant).collect(),
     }
 }

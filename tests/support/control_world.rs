@@ -52,14 +52,27 @@ pub(crate) struct Manners {
     pub(crate) moves: bool,
 }
 
+/// A step of a batch on one worker.
+#[derive(Clone, Debug)]
+pub(crate) enum Step {
+    Revoke(BatchId, Vec<(ParticipantId, Epoch)>),
+    Move(BatchId, Vec<Placement>),
+}
+
 pub(crate) struct World {
     pub(crate) control: Control,
     pub(crate) now: Time,
     pub(crate) manners: Manners,
     pub(crate) groups: BTreeMap<GroupId, GroupSettings>,
     pub(crate) known: BTreeMap<ParticipantId, Known>,
+    /// Whose the connection of each is.
+    pub(crate) homes: BTreeMap<ParticipantId, WorkerId>,
+    /// What each worker knows of others' participants.
+    pub(crate) mirrors: BTreeMap<(WorkerId, ParticipantId), Placement>,
     /// Batches that wait for [`World::move_now`].
     pub(crate) waiting: VecDeque<(BatchId, Vec<Placement>)>,
+    /// Steps of batches that wait for [`World::step`], on nodes with several workers.
+    pub(crate) steps: Vec<(WorkerId, Step)>,
     pub(crate) closed: BTreeMap<LinkId, CloseReason>,
     pub(crate) fenced: Vec<WorkerId>,
     pub(crate) replies: Vec<anteroom::message::AdminReply>,
@@ -81,13 +94,25 @@ impl Default for World {
 
 impl World {
     pub(crate) fn new(settings: ControlSettings) -> Self {
+        Self::on(settings, 1)
+    }
+
+    /// A node with several workers, of which each takes one seat of a room before the next has its turn.
+    pub(crate) fn wide(workers: u16) -> Self {
+        Self::on(ControlSettings { seats_per_worker: 1, ..ControlSettings::default() }, workers)
+    }
+
+    fn on(settings: ControlSettings, workers: u16) -> Self {
         Self {
-            control: Control::new(settings, 1, Random::from_number(1)),
+            control: Control::new(settings, workers, Random::from_number(1)),
             now: Time::from_unix_seconds(1_800_000_000),
             manners: Manners { answers: true, connects: true, moves: true },
             groups: BTreeMap::new(),
             known: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            mirrors: BTreeMap::new(),
             waiting: VecDeque::new(),
+            steps: Vec::new(),
             closed: BTreeMap::new(),
             fenced: Vec::new(),
             replies: Vec::new(),
@@ -272,8 +297,55 @@ impl World {
         assert!(difference.is_none(), "{}", difference.unwrap());
     }
 
+    /// The one worker, or the one that a participant is on, reports.
     pub(crate) fn report(&mut self, report: MediaReport) {
-        self.input(ControlInput::Media { worker: WorkerId(0), report });
+        let worker = match &report {
+            MediaReport::Answered { participant, .. }
+            | MediaReport::IceRestarted { participant, .. }
+            | MediaReport::TransportUp { participant, .. }
+            | MediaReport::TransportLost { participant, .. }
+            | MediaReport::Slots { participant, .. } => self.homes.get(participant).copied(),
+            _ => None,
+        };
+        self.report_from(worker.unwrap_or_default(), report);
+    }
+
+    pub(crate) fn report_from(&mut self, worker: WorkerId, report: MediaReport) {
+        self.input(ControlInput::Media { worker, report });
+    }
+
+    /// A worker does the oldest step that waits for it; answers whether there was one.
+    pub(crate) fn step(&mut self, worker: WorkerId) -> bool {
+        let Some(at) = self.steps.iter().position(|(of, _)| *of == worker) else { return false };
+        let (_, step) = self.steps.remove(at);
+        self.do_step(worker, step);
+        true
+    }
+
+    fn do_step(&mut self, worker: WorkerId, step: Step) {
+        match step {
+            Step::Revoke(batch, participants) => {
+                for (participant, epoch) in participants {
+                    let known = self.known.get(&participant).map(|known| known.placement.epoch);
+                    assert!(known.is_none_or(|known| known <= epoch), "epochs only grow");
+                }
+                self.report_from(worker, MediaReport::Revoked { batch });
+            }
+            Step::Move(batch, placements) => self.apply_on(worker, batch, &placements),
+        }
+    }
+
+    /// A worker crashes; an empty one takes its place.
+    pub(crate) fn crash_of(&mut self, worker: WorkerId) {
+        self.forget(worker);
+        self.input(ControlInput::WorkerLost { worker });
+    }
+
+    fn forget(&mut self, worker: WorkerId) {
+        let homes = &self.homes;
+        self.known.retain(|participant, _| homes[participant] != worker);
+        self.mirrors.retain(|(of, _), _| *of != worker);
+        self.steps.retain(|(of, _)| *of != worker);
     }
 
     /// The worker applies the oldest batch that waits.
@@ -326,17 +398,20 @@ impl World {
                 ControlOutput::CloseLink { link, reason } => {
                     self.closed.insert(link, reason);
                 }
-                ControlOutput::Media { command, .. } => self.command(command),
+                ControlOutput::Media { worker, command } => self.command(worker, command),
                 ControlOutput::Fence { worker } => {
                     self.fenced.push(worker);
-                    self.forget_worker();
+                    self.forget(worker);
+                    if self.homes.values().all(|home| *home == worker) {
+                        self.forget_worker();
+                    }
                 }
                 ControlOutput::Admin { reply, .. } => self.replies.push(reply),
             }
         }
     }
 
-    fn command(&mut self, command: MediaCommand) {
+    fn command(&mut self, worker: WorkerId, command: MediaCommand) {
         match command {
             MediaCommand::SetGroup(settings) => {
                 self.groups.insert(settings.group, settings);
@@ -346,7 +421,31 @@ impl World {
                 assert!(!left, "a group ends with somebody in it");
                 self.groups.remove(&group);
             }
-            MediaCommand::Connect(connect) => self.answer_offer(&connect.offer, connect.placement),
+            MediaCommand::Connect(connect) => {
+                let before = self.homes.insert(connect.placement.participant, worker);
+                assert!(before.is_none_or(|before| before == worker), "a seat stays on its worker");
+                self.answer_offer(&connect.offer, connect.placement);
+            }
+            MediaCommand::Mirror { placement, home } => {
+                assert!(home != worker && self.homes[&placement.participant] == home);
+                self.mirrors.insert((worker, placement.participant), placement);
+            }
+            MediaCommand::Revoke { batch, participants } => {
+                let step = Step::Revoke(batch, participants);
+                if self.manners.moves {
+                    self.do_step(worker, step);
+                } else {
+                    self.steps.push((worker, step));
+                }
+            }
+            MediaCommand::Move { batch, placements } if self.is_wide() => {
+                let step = Step::Move(batch, placements);
+                if self.manners.moves {
+                    self.do_step(worker, step);
+                } else {
+                    self.steps.push((worker, step));
+                }
+            }
             MediaCommand::RestartIce { participant, offer } => {
                 if self.manners.answers {
                     let refused = SdpRefusal { reason: "no ufrag".to_owned() };
@@ -369,8 +468,11 @@ impl World {
                     known.placement.publish = publish;
                 }
             }
-            MediaCommand::Disconnect(participant) => {
+            MediaCommand::Disconnect(participant) if self.homes.get(&participant) == Some(&worker) => {
                 self.known.remove(&participant);
+            }
+            MediaCommand::Disconnect(participant) => {
+                self.mirrors.remove(&(worker, participant));
             }
         }
     }
@@ -409,10 +511,24 @@ impl World {
         known.placement = placement;
     }
 
+    fn is_wide(&self) -> bool {
+        self.homes.values().any(|home| home.0 > 0)
+    }
+
     fn apply(&mut self, batch: BatchId, placements: &[Placement]) {
+        self.apply_on(WorkerId(0), batch, placements);
+    }
+
+    /// Places the own participants and the mirrored ones anew, and reports the own.
+    fn apply_on(&mut self, worker: WorkerId, batch: BatchId, placements: &[Placement]) {
         let (mut moved, mut unknown) = (Vec::new(), Vec::new());
         for placement in placements {
-            if !self.known.contains_key(&placement.participant) {
+            if let Some(mirror) = self.mirrors.get_mut(&(worker, placement.participant)) {
+                *mirror = *placement;
+                continue;
+            }
+            let is_own = self.homes.get(&placement.participant) == Some(&worker);
+            if !is_own || !self.known.contains_key(&placement.participant) {
                 unknown.push(placement.participant);
                 continue;
             }
@@ -427,6 +543,6 @@ impl World {
             }];
             moved.push(Moved { participant: placement.participant, epoch: placement.epoch, slots });
         }
-        self.report(MediaReport::Moved { batch, moved, unknown });
+        self.report_from(worker, MediaReport::Moved { batch, moved, unknown });
     }
 }

@@ -4,6 +4,7 @@ mod feedback;
 mod flags;
 mod groups;
 mod isolation;
+mod pair;
 mod runs;
 mod video;
 mod world;

@@ -136,6 +136,11 @@ impl World {
         self.reports.extend(std::iter::from_fn(|| self.worker.poll_report()));
     }
 
+    /// Lets the next epochs be higher than this.
+    pub(super) fn set_epoch(&mut self, epoch: u64) {
+        self.next_epoch = self.next_epoch.max(epoch);
+    }
+
     pub(super) fn epoch(&mut self) -> Epoch {
         self.next_epoch += 1;
         Epoch(self.next_epoch)
@@ -372,7 +377,7 @@ impl World {
                 .map(|(_, count)| count)
                 .sum()
         };
-        assert_eq!(statistics.media_in, statistics.media_admitted + of(false));
+        assert_eq!(statistics.media_in + statistics.taken_over, statistics.media_admitted + of(false));
         assert_eq!(statistics.copies, statistics.media_out + of(true));
         assert_eq!(statistics.drops.get(DropReason::WrongEpoch), 0);
     }

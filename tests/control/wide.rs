@@ -1,0 +1,171 @@
+//! Rooms on several media workers: both steps of a move, mirrors, and workers that fail.
+
+use std::time::Duration;
+
+use anteroom::base::WorkerId;
+use anteroom::message::{Method, Role};
+use serde_json::json;
+
+use crate::stories::{enter, entry, invite, make_room};
+use crate::world::{Person, Step, World};
+
+const FIRST: WorkerId = WorkerId(0);
+const SECOND: WorkerId = WorkerId(1);
+const THIRD: WorkerId = WorkerId(2);
+
+/// Mia, Gus and Otto, each on a worker of their own, and a room that the other two are invited to.
+fn hall() -> (World, [Person; 3], String) {
+    let mut world = World::wide(3);
+    let mia = world.moderator("Mia");
+    let gus = world.participant("Gus");
+    let otto = world.participant("Otto");
+    let room = make_room(&mut world, &mia);
+    invite(&mut world, &mia, &[&gus, &otto], &room);
+    (world, [mia, gus, otto], room)
+}
+
+/// Every worker knows everybody: its own, and the others as they are where they live.
+fn all_know_all(world: &World) {
+    let view = world.view();
+    for seat in view.seats.values() {
+        let Some(known) = world.known.get(&seat.participant) else { continue };
+        let home = world.homes[&seat.participant];
+        for worker in [FIRST, SECOND, THIRD].into_iter().filter(|worker| *worker != home) {
+            let mirror = world.mirrors[&(worker, seat.participant)];
+            assert_eq!((mirror.group, mirror.epoch), (known.placement.group, known.placement.epoch));
+        }
+    }
+}
+
+#[test]
+fn a_room_takes_another_worker_when_one_is_full_and_everybody_is_known_everywhere() {
+    let (world, people, _) = hall();
+    let home = |person: &Person| world.homes[&world.view().seats[&person.client()].participant];
+    let homes: Vec<WorkerId> = people.iter().map(home).collect();
+    assert_eq!(homes, [FIRST, SECOND, THIRD]);
+    all_know_all(&world);
+    assert_eq!(world.mirrors.len(), 6);
+}
+
+#[test]
+fn nobody_is_placed_before_all_workers_have_revoked_and_nothing_is_acked_before_all_have_placed() {
+    let (mut world, [_, gus, _], room) = hall();
+    world.manners.moves = false;
+    let join = world.send(gus.link, Method::JoinBreakOutRoom, entry(&room));
+    for worker in [FIRST, SECOND, THIRD] {
+        assert!(world.steps.iter().all(|(_, step)| matches!(step, Step::Revoke(..))));
+        assert!(world.step(worker));
+    }
+    assert_eq!(world.steps.len(), 3);
+    for worker in [THIRD, SECOND, FIRST] {
+        assert!(world.acks(gus.link, &join).is_empty());
+        assert!(world.step(worker));
+    }
+    assert_eq!(world.ack(gus.link, &join)["result"], 0);
+    all_know_all(&world);
+}
+
+#[test]
+fn everybody_comes_back_from_all_workers_in_one_step() {
+    let (mut world, [mia, gus, otto], room) = hall();
+    for person in [&gus, &otto] {
+        enter(&mut world, person, &room);
+    }
+    world.manners.moves = false;
+    let destroy = world.send(mia.link, Method::DestroyAllBreakOutSession, json!({}));
+    while [FIRST, SECOND, THIRD].into_iter().any(|worker| world.step(worker)) {}
+    let ack = world.ack(mia.link, &destroy);
+    assert_eq!((ack["clients"].as_array().unwrap().len(), &ack["degraded"]), (2, &json!([])));
+    all_know_all(&world);
+}
+
+#[test]
+fn a_worker_that_fails_costs_only_its_own_people_and_their_moves() {
+    let (mut world, [mia, gus, otto], room) = hall();
+    for person in [&gus, &otto] {
+        enter(&mut world, person, &room);
+    }
+    world.manners.moves = false;
+    world.forget_frames();
+    let destroy = world.send(mia.link, Method::DestroyAllBreakOutSession, json!({}));
+    assert!(world.step(FIRST) && world.step(SECOND));
+    world.crash_of(THIRD);
+    assert!(world.acks(mia.link, &destroy).is_empty(), "the others are still to be placed");
+    assert!(world.step(FIRST) && world.step(SECOND));
+    let ack = world.ack(mia.link, &destroy);
+    assert_eq!((ack["clients"].as_array().unwrap().len(), &ack["degraded"]), (2, &json!([otto.id])));
+    let view = world.view();
+    let held = |person: &Person| view.seats[&person.client()].held_until.is_some();
+    assert_eq!([held(&mia), held(&gus), held(&otto)], [false, false, true]);
+    let lost = view.seats[&otto.client()].participant;
+    assert!(world.mirrors.keys().all(|(_, participant)| *participant != lost), "nobody waits for its media");
+    assert_eq!(world.mirrors.keys().filter(|(worker, _)| *worker == THIRD).count(), 2);
+    world.manners.moves = true;
+    let otto = world.come_back(&otto, Some("offer"));
+    all_know_all(&world);
+    let room = make_room(&mut world, &mia);
+    invite(&mut world, &mia, &[&otto], &room);
+    enter(&mut world, &otto, &room);
+}
+
+#[test]
+fn a_worker_that_fails_after_its_people_were_revoked_fails_their_joins_and_no_others() {
+    let (mut world, [mia, gus, otto], room) = hall();
+    world.manners.moves = false;
+    let of_gus = world.send(gus.link, Method::JoinBreakOutRoom, entry(&room));
+    let of_otto = world.send(otto.link, Method::JoinBreakOutRoom, entry(&room));
+    for worker in [FIRST, SECOND, THIRD] {
+        while world.steps.iter().any(|(of, step)| *of == worker && matches!(step, Step::Revoke(..))) {
+            assert!(world.step(worker));
+        }
+    }
+    world.crash_of(SECOND);
+    assert_eq!(world.ack(gus.link, &of_gus)["result"], 1729);
+    while world.step(FIRST) || world.step(THIRD) {}
+    assert_eq!(world.ack(otto.link, &of_otto)["result"], 0);
+    assert!(world.view().seats[&mia.client()].held_until.is_none());
+}
+
+#[test]
+fn a_silent_worker_is_fenced_in_either_step_and_no_ack_waits_longer_than_three_seconds() {
+    for steps in 0..2 {
+        let (mut world, [mia, gus, _], room) = hall();
+        world.manners.moves = false;
+        let join = world.send(gus.link, Method::JoinBreakOutRoom, entry(&room));
+        if steps > 0 {
+            world.wait(Duration::from_millis(1_900));
+            assert!([FIRST, SECOND, THIRD].into_iter().all(|worker| world.step(worker)));
+        }
+        assert!(world.step(FIRST) && world.step(SECOND));
+        world.wait(Duration::from_millis(2_000 - 1_900 * steps));
+        if steps > 0 {
+            world.wait(Duration::from_millis(900));
+        }
+        assert_eq!(world.fenced, [THIRD]);
+        while world.step(FIRST) || world.step(SECOND) {}
+        assert_eq!(world.ack(gus.link, &join)["result"], 0, "it goes on without the silent one");
+        assert!(world.view().seats[&mia.client()].held_until.is_none());
+    }
+}
+
+#[test]
+fn who_comes_anew_is_mirrored_anew_and_who_leaves_is_forgotten_everywhere() {
+    let (mut world, [_, gus, otto], _) = hall();
+    let participant = world.view().seats[&gus.client()].participant;
+    let before = world.mirrors[&(FIRST, participant)].epoch;
+    let gus = world.come_back(&gus, Some("offer"));
+    assert!(world.mirrors[&(FIRST, participant)].epoch > before);
+    all_know_all(&world);
+    world.lose_media(&gus);
+    assert!(world.mirrors.keys().all(|(_, known)| *known != participant));
+    let gus = world.come_back(&gus, Some("offer"));
+    all_know_all(&world);
+    for person in [&gus, &otto] {
+        world.must(person, Method::LeaveRoom, json!({}));
+    }
+    assert_eq!(world.mirrors.len(), 2, "Mia is left");
+    let late = world.join("Late", Role::Participant);
+    all_know_all(&world);
+    let home = world.homes[&world.view().seats[&late.client()].participant];
+    assert_eq!(home, SECOND, "the first worker with room");
+}
