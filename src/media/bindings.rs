@@ -31,10 +31,11 @@ impl Worker {
         let Some(members) = self.groups.get(&group).map(|group| group.members.clone()) else { return false };
         let mut candidates = std::mem::take(&mut self.candidates);
         candidates.clear();
-        for key in members.into_iter().flat_map(|member| self.streams_of(member)) {
+        let members = members.iter().filter_map(|member| self.participants.get(*member));
+        for key in members.flat_map(|member| member.streams.iter().copied()) {
             if let Some(stream) = self.streams.get(key).filter(|stream| stream.kind == Kind::Audio) {
                 let is_up = self.participants.get(stream.owner).is_some_and(|owner| {
-                    owner.mirrored.is_some() || owner.session.as_ref().is_some_and(|session| session.is_up)
+                    owner.home.is_some() || owner.session.as_ref().is_some_and(|session| session.is_up)
                 });
                 candidates.push(Candidate {
                     stream: key,
@@ -65,7 +66,8 @@ impl Worker {
             heard: group.heard(),
             video: VideoChoice::default(),
         };
-        for key in members.iter().flat_map(|member| self.streams_of(*member)) {
+        let present = members.iter().filter_map(|member| self.participants.get(*member));
+        for key in present.flat_map(|member| member.streams.iter().copied()) {
             let Some(stream) = self.streams.get(key).filter(|stream| stream.closed.is_none()) else {
                 continue;
             };

@@ -82,6 +82,7 @@ impl Worker {
             stream.count_sources_from(self.random.next_u32());
             let stream = self.streams.insert(stream);
             session.intake.lines.push(Line::new(send, stream));
+            participant.streams.push(stream);
         }
     }
 
@@ -138,10 +139,10 @@ impl Worker {
     /// Ends a participant's connection and forgets all that lived with it. Its streams and slots are
     /// bound to nobody any more.
     pub(super) fn drop_session(&mut self, now: Time, key: Key<Participant>) {
-        let session = self.participants.get_mut(key).and_then(|participant| participant.session.take());
-        let Some(mut session) = session else { return };
-        for line in &session.intake.lines {
-            self.streams.remove(line.stream);
+        let Some(participant) = self.participants.get_mut(key) else { return };
+        let Some(mut session) = participant.session.take() else { return };
+        for stream in std::mem::take(&mut participant.streams) {
+            self.streams.remove(stream);
         }
         for slot in &session.slots {
             self.own_ssrcs.remove(&slot.line.ssrc);

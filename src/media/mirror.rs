@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::group::Group;
 use super::handover::{Ask, Crossing, Handover};
 use super::ingress::Incoming;
-use super::participant::{Mirrored, Participant};
+use super::participant::Participant;
 use super::slab::Key;
 use super::statistics::{DropReason, WorkerStatistics};
 use super::stream::{Demand, Stream};
@@ -34,7 +34,7 @@ impl Worker {
     pub(super) fn mirror(&mut self, now: Time, placement: &Placement, home: WorkerId) {
         let known = self.by_id.get(&placement.participant).copied();
         if let Some(known) = known.and_then(|key| self.participants.get(key))
-            && (known.mirrored.is_none() || known.epoch >= placement.epoch)
+            && (known.home.is_none() || known.epoch >= placement.epoch)
         {
             return;
         }
@@ -43,7 +43,7 @@ impl Worker {
         self.drop_mirror(key);
         self.by_id.insert(placement.participant, key);
         if let Some(participant) = self.participants.get_mut(key) {
-            participant.mirrored = Some(Mirrored { home, streams: Vec::new() });
+            participant.home = Some(home);
             self.mirrors += 1;
         }
         self.grant(now, key, placement, false);
@@ -55,10 +55,12 @@ impl Worker {
 
     /// Forgets what another worker has handed over of a participant.
     pub(super) fn drop_mirror(&mut self, key: Key<Participant>) {
-        let mirrored = self.participants.get_mut(key).and_then(|participant| participant.mirrored.take());
-        let Some(mirrored) = mirrored else { return };
+        let Some(participant) = self.participants.get_mut(key).filter(|one| one.home.is_some()) else {
+            return;
+        };
+        participant.home = None;
         self.mirrors = self.mirrors.saturating_sub(1);
-        for stream in mirrored.streams {
+        for stream in std::mem::take(&mut participant.streams) {
             self.streams.remove(stream);
         }
     }
@@ -91,7 +93,7 @@ impl Worker {
     ) -> Result<(), DropReason> {
         let key = self.by_id.get(&crossing.publisher).copied().ok_or(DropReason::Outdated)?;
         let participant = self.participants.get(key).ok_or(DropReason::Outdated)?;
-        let place = (participant.home(), participant.epoch, participant.group);
+        let place = (participant.home, participant.epoch, participant.group);
         if place != (Some(from), crossing.epoch, Some(crossing.group)) {
             return Err(DropReason::Outdated);
         }
@@ -109,15 +111,14 @@ impl Worker {
     /// The stream of a mirrored participant; a new one if there is none yet.
     fn mirrored_stream(&mut self, key: Key<Participant>, kind: Kind) -> Option<Key<Stream>> {
         let participant = self.participants.get_mut(key)?;
-        let mirrored = participant.mirrored.as_mut()?;
         let is_it = |known: &Key<Stream>| self.streams.get(*known).is_some_and(|stream| stream.kind == kind);
-        if let Some(known) = mirrored.streams.iter().copied().find(is_it) {
+        if let Some(known) = participant.streams.iter().copied().find(is_it) {
             return Some(known);
         }
         let mut stream = Stream::new(key, participant.id, kind, Vec::new());
         stream.place(participant.group, participant.epoch, None);
         let stream = self.streams.insert(stream);
-        mirrored.streams.push(stream);
+        participant.streams.push(stream);
         let group = participant.group;
         self.regulate(key);
         self.look_at(group);
@@ -147,13 +148,13 @@ impl Worker {
     fn note_ask(&mut self, now: Time, from: WorkerId, ask: &Ask) {
         let key = self.by_id.get(&ask.publisher).copied();
         let Some(participant) = key.and_then(|key| self.participants.get(key)) else { return };
-        if participant.epoch != ask.epoch || participant.mirrored.is_some() {
+        if participant.epoch != ask.epoch || participant.home.is_some() {
             return;
         }
         let is_it = |key: &Key<Stream>| {
             self.streams.get(*key).is_some_and(|stream| stream.kind == ask.kind && stream.closed.is_none())
         };
-        let Some(key) = participant.streams().find(is_it) else { return };
+        let Some(key) = participant.streams.iter().copied().find(is_it) else { return };
         if let Some(stream) = self.streams.get_mut(key) {
             stream.demand_of(from).until = Some(now + ASK_HOLDS);
         }
@@ -165,7 +166,7 @@ impl Worker {
     /// Asks other workers for the streams of theirs that are watched here, where it is time to.
     pub(super) fn ask_homes(&mut self, now: Time, key: Key<Stream>) {
         let Some(stream) = self.streams.get_mut(key) else { return };
-        let home = self.participants.get(stream.owner).and_then(Participant::home);
+        let home = self.participants.get(stream.owner).and_then(|owner| owner.home);
         let Some(home) = home.filter(|_| stream.kind.is_video() && !stream.routes.is_empty()) else { return };
         let keyframe = stream.keyframes.is_due(now);
         if !keyframe && stream.asked_at.is_some_and(|at| now.since(at) < ASK_EVERY) {

@@ -50,7 +50,7 @@ impl Worker {
         let moved: Vec<Moved> = known.iter().filter_map(|(key, _)| self.moved(*key)).collect();
         // Mirrored ones are counted where their connections are.
         let is_own =
-            |key: &Key<Participant>| self.participants.get(*key).is_some_and(|one| one.mirrored.is_none());
+            |key: &Key<Participant>| self.participants.get(*key).is_some_and(|one| one.home.is_none());
         let own = fresh.iter().filter(|(key, _)| is_own(key)).count();
         self.statistics.moves += u64::try_from(own).unwrap_or(0);
         self.reports.push_back(MediaReport::Moved { batch, moved, unknown });
@@ -85,7 +85,7 @@ impl Worker {
     }
 
     fn moved(&mut self, key: Key<Participant>) -> Option<Moved> {
-        let participant = self.participants.get_mut(key).filter(|one| one.mirrored.is_none())?;
+        let participant = self.participants.get_mut(key).filter(|one| one.home.is_none())?;
         // The report itself tells of the slots.
         participant.slots_changed = false;
         Some(Moved { participant: participant.id, epoch: participant.epoch, slots: participant.slots() })
@@ -104,7 +104,7 @@ impl Worker {
             }
         }
         let group = self.participants.get_mut(key)?.group.take()?;
-        let home = self.participants.get(key).and_then(Participant::home);
+        let home = self.participants.get(key).and_then(|participant| participant.home);
         if let Some(group) = self.groups.get_mut(&group) {
             group.remove(key, home);
         }
@@ -122,13 +122,13 @@ impl Worker {
     ) {
         let group = self.groups.entry(placement.group).or_insert_with(|| Group::unknown(placement.group));
         let Some(participant) = self.participants.get_mut(key) else { return };
-        group.add(key, participant.home());
+        group.add(key, participant.home);
         let longest = self.settings.media.in_flight();
         participant.group = Some(placement.group);
         participant.epoch = placement.epoch;
         participant.publish = placement.publish;
         // What another worker hands over has landed there.
-        let in_flight_until = (from_elsewhere && participant.mirrored.is_none()).then(|| now + longest);
+        let in_flight_until = (from_elsewhere && participant.home.is_none()).then(|| now + longest);
         for stream in self.streams_of(key) {
             if let Some(stream) = self.streams.get_mut(stream) {
                 // What an earlier move left on the way is not yet there because of a later one.

@@ -6,14 +6,6 @@ use super::stream::Stream;
 use crate::base::{Epoch, GroupId, KindSet, ParticipantId, WorkerId};
 use crate::message::{Placement, SlotBinding};
 
-/// What is known of somebody whose connection is another worker's.
-pub(super) struct Mirrored {
-    /// Whose.
-    pub(super) home: WorkerId,
-    /// What the participant publishes, as far as that worker has handed it over: one of each kind.
-    pub(super) streams: Vec<Key<Stream>>,
-}
-
 /// One participant.
 pub(super) struct Participant {
     pub(super) id: ParticipantId,
@@ -22,8 +14,10 @@ pub(super) struct Participant {
     pub(super) epoch: Epoch,
     pub(super) publish: KindSet,
     pub(super) session: Option<Session>,
-    /// Nothing for this worker's own.
-    pub(super) mirrored: Option<Mirrored>,
+    /// The worker whose its connection is, if that is another.
+    pub(super) home: Option<WorkerId>,
+    /// What it publishes; of another worker's, what that has handed over: one of each kind.
+    pub(super) streams: Vec<Key<Stream>>,
     /// Whether control is still to be told of changed slots.
     pub(super) slots_changed: bool,
 }
@@ -37,20 +31,10 @@ impl Participant {
             epoch: placement.epoch,
             publish: KindSet::NONE,
             session: None,
-            mirrored: None,
+            home: None,
+            streams: Vec::new(),
             slots_changed: false,
         }
-    }
-
-    /// What it publishes.
-    pub(super) fn streams(&self) -> impl Iterator<Item = Key<Stream>> + '_ {
-        let own = self.session.iter().flat_map(|session| session.intake.lines.iter().map(|line| line.stream));
-        own.chain(self.mirrored.iter().flat_map(|mirrored| mirrored.streams.iter().copied()))
-    }
-
-    /// The worker whose its connection is, if that is another.
-    pub(super) fn home(&self) -> Option<WorkerId> {
-        self.mirrored.as_ref().map(|mirrored| mirrored.home)
     }
 
     /// What control is told of its slots.

@@ -81,7 +81,7 @@ impl Worker {
     fn tells_of(&self, id: GroupId) -> bool {
         let Some(group) = self.groups.get(&id).filter(|group| !group.peers.is_empty()) else { return true };
         let members = group.members.iter().filter_map(|member| self.participants.get(*member));
-        members.min_by_key(|member| member.id).is_none_or(|first| first.mirrored.is_none())
+        members.min_by_key(|member| member.id).is_none_or(|first| first.home.is_none())
     }
 
     /// Goes on asking for the keyframes that listeners wait for, for a stream may be silent until it

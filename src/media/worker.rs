@@ -231,7 +231,7 @@ impl Worker {
 
     /// What a participant publishes.
     pub(super) fn streams_of(&self, key: Key<Participant>) -> Vec<Key<Stream>> {
-        self.participants.get(key).into_iter().flat_map(Participant::streams).collect()
+        self.participants.get(key).map(|participant| participant.streams.clone()).unwrap_or_default()
     }
 
     pub(super) fn slot_mut(&mut self, key: Key<Participant>, at: usize) -> Option<&mut Slot> {
