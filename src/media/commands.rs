@@ -157,7 +157,7 @@ impl Worker {
         for address in &session.addresses {
             self.demux.remove_address(*address, key);
         }
-        self.deadlines.clear(&key);
+        self.deadlines.clear(key);
         self.close_leg(now, &mut session.leg);
     }
 

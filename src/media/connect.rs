@@ -207,10 +207,8 @@ impl Worker {
         session.addresses = addresses;
         session.ufrags = ufrags;
         match deadline {
-            Some(deadline) => self.deadlines.set(key, deadline),
-            None => {
-                self.deadlines.clear(&key);
-            }
+            Some(deadline) => self.deadlines.set(now, key, deadline),
+            None => self.deadlines.clear(key),
         }
         drain_transmits(&mut session.leg, &mut self.loose);
         match event {

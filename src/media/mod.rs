@@ -37,6 +37,7 @@ mod talkers;
 mod tests;
 mod timers;
 mod video_choice;
+mod wheel;
 mod worker;
 
 pub use handover::Handover;

@@ -16,6 +16,11 @@ impl<T> Key<T> {
         (self.index, self.generation)
     }
 
+    /// Where in its slab the value is; its next inhabitant has the same.
+    pub(super) fn place(self) -> usize {
+        usize::try_from(self.index).unwrap_or(usize::MAX)
+    }
+
     /// The same numbers for another kind of value.
     #[cfg(test)]
     pub(super) const fn cast<U>(self) -> Key<U> {

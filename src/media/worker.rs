@@ -14,7 +14,8 @@ use super::statistics::WorkerStatistics;
 use super::stream::Stream;
 use super::talkers::Candidate;
 use super::timers::TICK_SLACK;
-use crate::base::{Deadlines, GroupId, ParticipantId, Random, Ssrc, Time, WorkerId};
+use super::wheel::Wheel;
+use crate::base::{GroupId, ParticipantId, Random, Ssrc, Time, WorkerId};
 use crate::message::{MediaCommand, MediaReport};
 use crate::transport::dtls::DtlsIdentity;
 use crate::transport::{Path, TimeAnchor};
@@ -83,7 +84,7 @@ pub struct Worker {
     /// Whose slots control has to be told of.
     pub(super) to_tell: Vec<Key<Participant>>,
     /// When connections want to be woken.
-    pub(super) deadlines: Deadlines<Key<Participant>>,
+    pub(super) deadlines: Wheel,
     pub(super) next_tick: Option<Time>,
     /// What is to be handed to other workers when the batch ends; one entry for each.
     pub(super) handovers: BTreeMap<WorkerId, Handover>,
@@ -125,7 +126,7 @@ impl Worker {
             feedback: VecDeque::new(),
             loose: VecDeque::new(),
             to_tell: Vec::new(),
-            deadlines: Deadlines::default(),
+            deadlines: Wheel::default(),
             next_tick: None,
             handovers: BTreeMap::new(),
             mirrors: 0,
