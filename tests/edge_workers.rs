@@ -119,3 +119,20 @@ async fn a_room_on_two_workers_loses_only_those_whose_worker_fails() {
     assert_eq!(mia.succeed("listBreakoutRooms", json!({})).await["rooms"], json!([]), "Mia was never away");
     server.stop().await;
 }
+
+#[tokio::test]
+async fn operators_see_whether_the_system_offloads() {
+    for wanted in [true, false] {
+        let mut config = free_ports();
+        config.node.segmentation_offload = wanted;
+        let (server, _) = start(&config).await;
+        let line = format!("anteroom_udp_offload{{kind=\"gso\"}} {}", i32::from(wanted));
+        let told = async {
+            while !has_metric(server.metrics_address(), &line).await {
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), told).await.expect(&line);
+        server.stop().await;
+    }
+}

@@ -33,6 +33,12 @@ impl MediaSender {
         Self { sockets, counters: SocketCounters::default(), patience_ends: None }
     }
 
+    /// Whether every socket takes runs of datagrams, and whether every one gives them.
+    pub(super) fn offloads(&self) -> (bool, bool) {
+        let all = |has: fn(&MediaSocket) -> bool| self.sockets.iter().all(has);
+        (all(MediaSocket::has_offload), all(MediaSocket::has_receive_offload))
+    }
+
     /// The sockets.
     pub(super) fn sockets(&self) -> &[MediaSocket] {
         &self.sockets
@@ -134,4 +140,30 @@ impl MediaSender {
 
 fn count(datagrams: usize) -> u64 {
     u64::try_from(datagrams).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::node::addresses::bind_udp;
+
+    #[tokio::test]
+    async fn without_offload_a_run_leaves_datagram_by_datagram() {
+        for (may_offload, calls) in [(true, 1), (false, 11)] {
+            let (socket, _) = bind_udp("127.0.0.1:0".parse().unwrap(), 1 << 20).unwrap();
+            let receiver = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+            receiver.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+            let mut sender = MediaSender::new(vec![MediaSocket::new(socket, may_offload).unwrap()]);
+            assert_eq!(sender.offloads().0, may_offload);
+            let run: Vec<u8> = (0..10_u8).flat_map(|i| [i; 100]).chain([77; 40]).collect();
+            sender.begin_batch(Time::from_unix_seconds(1));
+            sender.send(&Path::new(receiver.local_addr().unwrap(), None), &run, Some(100)).await;
+            let mut buffer = [0; 2_000];
+            for expected in run.chunks(100) {
+                let len = receiver.recv(&mut buffer).unwrap();
+                assert_eq!(buffer[..len], *expected);
+            }
+            assert_eq!((sender.counters.datagrams_sent, sender.counters.send_calls), (11, calls));
+        }
+    }
 }

@@ -41,16 +41,18 @@ pub(super) struct MediaSocket {
     state: UdpSocketState,
     ip: IpAddr,
     is_wildcard: bool,
+    /// Whether runs may be given to the system at all.
+    may_offload: bool,
     offload_lost_at: Option<Time>,
 }
 
 impl MediaSocket {
     /// Takes over a bound, non-blocking socket. Has to be called within a runtime.
-    pub(super) fn new(socket: std::net::UdpSocket) -> io::Result<Self> {
+    pub(super) fn new(socket: std::net::UdpSocket, may_offload: bool) -> io::Result<Self> {
         let ip = socket.local_addr()?.ip();
         let socket = UdpSocket::from_std(socket)?;
         let state = UdpSocketState::new((&socket).into())?;
-        Ok(Self { socket, state, ip, is_wildcard: ip.is_unspecified(), offload_lost_at: None })
+        Ok(Self { socket, state, ip, is_wildcard: ip.is_unspecified(), may_offload, offload_lost_at: None })
     }
 
     /// Whether a datagram may be there.
@@ -107,12 +109,17 @@ impl MediaSocket {
 
     /// Whether the socket may be given runs.
     pub(super) fn has_offload(&self) -> bool {
-        self.state.max_gso_segments() > 1
+        self.may_offload && self.state.max_gso_segments() > 1
+    }
+
+    /// Whether the system coalesces what comes in.
+    pub(super) fn has_receive_offload(&self) -> bool {
+        self.state.gro_segments() > 1
     }
 
     /// Tries segmentation offload again some time after the system refused it.
     pub(super) fn tend_offload(&mut self, now: Time) {
-        if self.has_offload() {
+        if self.has_offload() || !self.may_offload {
             return;
         }
         let lost_at = *self.offload_lost_at.get_or_insert(now);
@@ -141,7 +148,7 @@ mod tests {
     async fn socket(address: &str) -> (MediaSocket, SocketAddr) {
         let (socket, _) = bind_udp(address.parse().unwrap(), 1 << 20).unwrap();
         let address = socket.local_addr().unwrap();
-        let socket = MediaSocket::new(socket).unwrap();
+        let socket = MediaSocket::new(socket, true).unwrap();
         // The runtime learns of a fresh socket's room at its first turn.
         socket.writable().await.unwrap();
         (socket, address)

@@ -88,6 +88,9 @@ pub struct NodeSettings {
     pub seats_per_worker: usize,
     /// Bytes asked of the system for each media socket's buffer, each way.
     pub socket_buffer_bytes: u32,
+    /// Whether runs of datagrams leave in one system call (UDP GSO) where the system can. What some
+    /// network cards make of them is broken.
+    pub segmentation_offload: bool,
     /// Parent rooms at once; a join that would make one more is refused.
     pub max_rooms: usize,
     /// Seconds that a stop may take before what is left is cut off.
@@ -100,6 +103,7 @@ impl Default for NodeSettings {
             workers: 0,
             seats_per_worker: 250,
             socket_buffer_bytes: 4_194_304,
+            segmentation_offload: true,
             max_rooms: 10_000,
             stop_seconds: 5,
         }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use prometheus::IntGauge;
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
@@ -89,6 +90,8 @@ pub(super) struct WorkerJob {
     pub(super) random: Random,
     pub(super) clock: Clock,
     pub(super) sockets: Vec<std::net::UdpSocket>,
+    /// Whether runs may be given to the system in one call.
+    pub(super) may_offload: bool,
     pub(super) commands: mpsc::Receiver<ToWorker>,
     pub(super) peers: Peers,
     pub(super) handovers: mpsc::Receiver<HandedOver>,
@@ -128,6 +131,8 @@ struct WorkerLoop {
     reports: mpsc::Sender<WorkerReport>,
     unsent_report: Option<MediaReport>,
     counters: CounterPublisher,
+    /// What is told of segmentation and receive offload.
+    offload: [IntGauge; 2],
     publish_at: Time,
 }
 
@@ -143,14 +148,19 @@ impl WorkerLoop {
         let (at, instant) = job.clock.anchor();
         let worker = Worker::new(job.settings, job.random, TimeAnchor { at, instant })
             .map_err(|error| error.to_string())?;
-        let sockets: Result<Vec<_>, _> = job.sockets.into_iter().map(MediaSocket::new).collect();
+        let sockets: Result<Vec<_>, _> =
+            job.sockets.into_iter().map(|socket| MediaSocket::new(socket, job.may_offload)).collect();
+        let sender = MediaSender::new(sockets.map_err(|error| error.to_string())?);
+        let (gso, gro) = sender.offloads();
+        tracing::info!(worker = job.id.0, gso, gro, "media worker starts");
         Ok(Self {
             id: job.id,
             generation: job.generation,
             fence: job.fence,
             clock: job.clock,
             worker,
-            sender: MediaSender::new(sockets.map_err(|error| error.to_string())?),
+            sender,
+            offload: [job.metrics.udp_offload("gso"), job.metrics.udp_offload("gro")],
             receive_buffers: ReceiveBuffers::new(),
             send_buffer: vec![0; SEND_BYTES],
             commands: job.commands,
@@ -315,6 +325,10 @@ impl WorkerLoop {
         if at_once || now >= self.publish_at {
             self.publish_at = now + PUBLISH_EVERY;
             self.counters.publish(self.worker.statistics(), &self.sender.counters);
+            let (gso, gro) = self.sender.offloads();
+            for (gauge, has) in self.offload.iter().zip([gso, gro]) {
+                gauge.set(i64::from(has));
+            }
         }
     }
 }

@@ -49,6 +49,7 @@ struct Slot {
     id: WorkerId,
     sockets: Vec<UdpSocket>,
     settings: WorkerSettings,
+    may_offload: bool,
     fence: Arc<AtomicU64>,
     commands: mpsc::Sender<ToWorker>,
     /// The way for other workers.
@@ -78,6 +79,7 @@ impl WorkerSet {
                 id: WorkerId(index),
                 sockets,
                 settings: WorkerSettings { advertised, media: config.media.clone() },
+                may_offload: config.node.segmentation_offload,
                 fence: Arc::new(AtomicU64::new(0)),
                 commands: mpsc::channel(1).0,
                 way: peers::way().0,
@@ -94,7 +96,7 @@ impl WorkerSet {
         let settings = WorkerSettings { advertised: Vec::new(), media: Config::default().media };
         let fence = Arc::new(AtomicU64::new(1));
         let (id, sockets, way) = (WorkerId(0), Vec::new(), peers::way().0);
-        let slot = Slot { id, sockets, settings, fence, commands, way, thread: None };
+        let slot = Slot { id, sockets, settings, may_offload: true, fence, commands, way, thread: None };
         Self { slots: vec![slot], context, random: Random::from_number(1) }
     }
 
@@ -142,6 +144,7 @@ impl WorkerSet {
             random: self.random.fork(),
             clock: self.context.clock,
             sockets: sockets?,
+            may_offload: slot.may_offload,
             commands: receiver,
             peers: Peers::new(worker, ways.into_iter()),
             handovers,

@@ -118,6 +118,7 @@ pub struct Metrics {
     packets_dropped: IntCounterVec,
     /// Packets that a stale epoch stopped at egress.
     pub wrong_epoch: IntCounter,
+    udp_offload: IntGaugeVec,
     worker_up: IntGaugeVec,
     worker_restarts: IntCounterVec,
 }
@@ -160,6 +161,12 @@ impl Metrics {
             )?,
             packets_dropped: counters(r, "anteroom_packets_dropped_total", "Packets dropped.", "reason")?,
             wrong_epoch: counter(r, "anteroom_wrong_epoch_total", "Packets stopped by a stale epoch.")?,
+            udp_offload: gauges(
+                r,
+                "anteroom_udp_offload",
+                "Whether every media socket has segmentation (gso) and receive offload (gro).",
+                "kind",
+            )?,
             worker_up: gauges(r, "anteroom_worker_up", "Whether a media worker runs.", "worker")?,
             worker_restarts: counters(
                 r,
@@ -192,6 +199,12 @@ impl Metrics {
     #[must_use]
     pub fn packets_dropped(&self, reason: &'static str) -> IntCounter {
         self.packets_dropped.with_label_values(&[reason])
+    }
+
+    /// Whether the media sockets have `gso` or `gro`.
+    #[must_use]
+    pub fn udp_offload(&self, kind: &'static str) -> IntGauge {
+        self.udp_offload.with_label_values(&[kind])
     }
 
     /// Says whether a worker runs.
