@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use quinn_udp::{RecvMeta, Transmit, UdpSocketState};
 use tokio::io::Interest;
-use tokio::net::UdpSocket;
+use tokio::io::unix::AsyncFd;
 
 use crate::base::Time;
 use crate::transport::Path;
@@ -37,7 +37,9 @@ impl ReceiveBuffers {
 
 /// One bound socket.
 pub(super) struct MediaSocket {
-    socket: UdpSocket,
+    /// Watched for what comes in only: every datagram that has left would wake the worker if it asked
+    /// when there is room.
+    socket: AsyncFd<std::net::UdpSocket>,
     state: UdpSocketState,
     ip: IpAddr,
     is_wildcard: bool,
@@ -48,17 +50,22 @@ pub(super) struct MediaSocket {
 
 impl MediaSocket {
     /// Takes over a bound, non-blocking socket. Has to be called within a runtime.
+    #[expect(
+        deprecated,
+        reason = "the call of the other name is unsafe, and what it asks for holds: a socket of the standard \
+                  library has one descriptor for as long as it lives"
+    )]
     pub(super) fn new(socket: std::net::UdpSocket, may_offload: bool) -> io::Result<Self> {
         let ip = socket.local_addr()?.ip();
-        let socket = UdpSocket::from_std(socket)?;
         let state = UdpSocketState::new((&socket).into())?;
+        let socket = AsyncFd::with_interest(socket, Interest::READABLE)?;
         Ok(Self { socket, state, ip, is_wildcard: ip.is_unspecified(), may_offload, offload_lost_at: None })
     }
 
     /// Whether a datagram may be there.
     pub(super) fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<()> {
         // An error of readiness shows again, with its reason, at the receive call.
-        let _ = ready!(self.socket.poll_recv_ready(cx));
+        let _ = ready!(self.socket.poll_read_ready(cx));
         Poll::Ready(())
     }
 
@@ -78,9 +85,14 @@ impl MediaSocket {
         let mut chunks = bytes.chunks_mut(RECEIVE_BYTES);
         let mut slices: [IoSliceMut<'_>; RUNS] =
             array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-        let received = self.socket.try_io(Interest::READABLE, || {
-            self.state.recv((&self.socket).into(), &mut slices, metas.as_mut_slice())
+        let received = self.socket.try_io(Interest::READABLE, |socket| {
+            self.state.recv(socket.into(), &mut slices, metas.as_mut_slice())
         })?;
+        if received < RUNS {
+            // The queue is empty, which another call would only say again.
+            let _ =
+                self.socket.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
+        }
         let mut datagrams = 0;
         for (run, meta) in bytes.chunks_mut(RECEIVE_BYTES).zip(metas.iter()).take(received) {
             let local = if self.is_wildcard { meta.dst_ip } else { Some(self.ip) };
@@ -104,7 +116,7 @@ impl MediaSocket {
         // A socket bound to one address sends from it anyway, and cheaper without being told.
         let src_ip = if self.is_wildcard { path.local } else { None };
         let transmit = Transmit { destination: path.remote, ecn: None, contents, segment_size, src_ip };
-        self.socket.try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit))
+        self.state.try_send(self.socket.get_ref().into(), &transmit)
     }
 
     /// Whether the socket may be given runs.
@@ -127,14 +139,9 @@ impl MediaSocket {
             return;
         }
         self.offload_lost_at = None;
-        if let Ok(state) = UdpSocketState::new((&self.socket).into()) {
+        if let Ok(state) = UdpSocketState::new(self.socket.get_ref().into()) {
             self.state = state;
         }
-    }
-
-    /// Waits until the socket has room again.
-    pub(super) async fn writable(&self) -> io::Result<()> {
-        self.socket.writable().await
     }
 }
 
@@ -149,8 +156,6 @@ mod tests {
         let (socket, _) = bind_udp(address.parse().unwrap(), 1 << 20).unwrap();
         let address = socket.local_addr().unwrap();
         let socket = MediaSocket::new(socket, true).unwrap();
-        // The runtime learns of a fresh socket's room at its first turn.
-        socket.writable().await.unwrap();
         (socket, address)
     }
 
