@@ -20,9 +20,9 @@ use crate::media::WorkerSettings;
 use crate::message::MediaCommand;
 use crate::telemetry::{Clock, Metrics};
 
-/// Commands that may wait for a worker. Control fences one that has not reported for 2 s; one that
-/// is this far behind is no better.
-const COMMANDS_WAITING: usize = 4_096;
+/// Commands that may wait for a worker. What one that takes another's place is told at once of ten
+/// thousand rooms and their people fits; one that is further behind is no better than a silent one.
+const COMMANDS_WAITING: usize = 1 << 18;
 
 /// That a worker's thread has ended.
 #[derive(Debug)]
