@@ -115,6 +115,10 @@ impl MediaSocket {
     ) -> io::Result<()> {
         // A socket bound to one address sends from it anyway, and cheaper without being told.
         let src_ip = if self.is_wildcard { path.local } else { None };
+        if let (None, None) = (segment_size, src_ip) {
+            // Without control data, which the system would copy and read for every datagram.
+            return self.socket.get_ref().send_to(contents, path.remote).map(|_| ());
+        }
         let transmit = Transmit { destination: path.remote, ecn: None, contents, segment_size, src_ip };
         self.state.try_send(self.socket.get_ref().into(), &transmit)
     }
