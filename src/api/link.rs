@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::doorway::{DoorInput, EngineStopped, LinkBook};
+use super::doorway::{DoorInput, EngineStopped, Shared};
 use crate::base::{Epoch, LinkId};
 use crate::message::{CloseReason, Frame, Request};
 use crate::telemetry::Metrics;
@@ -76,15 +76,15 @@ pub struct OutboxFull;
 pub(super) struct LinkParts {
     pub(super) id: LinkId,
     pub(super) inputs: mpsc::Sender<DoorInput>,
-    pub(super) book: Arc<LinkBook>,
-    pub(super) metrics: Metrics,
+    /// Not copies of what is in it: a link's task is there ten thousand times.
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Link {
     pub(super) fn new(parts: LinkParts) -> (Outbox, Self) {
-        parts.book.opened();
-        parts.metrics.links.inc();
-        parts.metrics.links_opened.inc();
+        parts.shared.book.opened();
+        parts.shared.metrics.links.inc();
+        parts.shared.metrics.links_opened.inc();
         let queue = Arc::default();
         (Outbox { queue: Arc::clone(&queue) }, Self { parts, queue, untold: None })
     }
@@ -95,7 +95,7 @@ impl Link {
     /// # Errors
     /// When the engine has stopped.
     pub async fn send(&self, request: Request) -> Result<(), EngineStopped> {
-        self.parts.metrics.requests.inc();
+        self.parts.shared.metrics.requests.inc();
         let input = DoorInput::Request { link: self.parts.id, request };
         self.parts.inputs.send(input).await.map_err(|_| EngineStopped)
     }
@@ -142,7 +142,7 @@ impl Link {
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.parts.metrics
+        &self.parts.shared.metrics
     }
 }
 
@@ -156,15 +156,15 @@ pub(super) fn placement_of(frame: &Frame) -> Option<Epoch> {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.parts.metrics.links.dec();
+        self.parts.shared.metrics.links.dec();
         // Behind the link's requests where there is room, so that a `leaveRoom` before it counts.
         let link = self.parts.id;
         if let Err(mpsc::error::TrySendError::Full(_)) =
             self.parts.inputs.try_send(DoorInput::Closed { link })
         {
-            self.parts.book.note_closed(link);
+            self.parts.shared.book.note_closed(link);
         }
-        self.parts.book.closed();
+        self.parts.shared.book.closed();
         let mut queue = self.queue.lock();
         queue.is_left = true;
         queue.frames = VecDeque::new();

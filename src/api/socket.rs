@@ -86,7 +86,8 @@ pub(super) async fn open(
     tokio::spawn(async move {
         // Whoever hangs up before it has the answer drops the link with this.
         if let Ok(connection) = on_upgrade.await {
-            Conversation::new(connection, link, clock).run().await;
+            let mut conversation = Conversation::new(connection, link, clock);
+            conversation.run().await;
         }
         drop(seat);
     });
@@ -150,7 +151,8 @@ impl Conversation {
         }
     }
 
-    async fn run(mut self) {
+    /// By reference, so that its task has room for it once.
+    async fn run(&mut self) {
         // Whoever does not take the close in time is gone as well.
         match self.talk().await {
             Ending::Gone => {}
