@@ -22,6 +22,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::protocol::CloseFrame;
+use tokio_tungstenite::tungstenite::protocol::frame::Frame;
+use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::{Error, Message};
 use ws::Client;
 
@@ -155,10 +158,46 @@ async fn what_a_client_may_not_send_closes_the_socket_with_the_reason() {
     let _ = ben.socket.send(Message::text("x".repeat(200_000))).await;
     assert_eq!(ben.closed().await, (1009, "too_large".to_owned()));
 
+    let mut ada = Client::enter(address, "daily", "Ada", "participant").await;
+    let no_text = Frame::message(vec![b'{', 0xff], OpCode::Data(Data::Text), true);
+    ada.socket.send(Message::Frame(no_text)).await.unwrap();
+    assert_eq!(ada.closed().await, (1007, "no_utf8".to_owned()));
+
     let mut zoe = Client::enter(address, "daily", "Zoe", "participant").await;
     let long = format!(r#"{{"id":"1","method":"pause","params":{{"x":"{}"}}}}"#, "x".repeat(120_000));
     zoe.send_text(&long).await;
     assert_eq!(zoe.next_frame().await["id"], "1");
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_closes_is_answered() {
+    let (server, address) = start(&free_ports()).await;
+    let mut mia = Client::enter(address, "daily", "Mia", "participant").await;
+    mia.socket.close(Some(CloseFrame { code: 4_100.into(), reason: "".into() })).await.unwrap();
+    assert_eq!(mia.closed().await, (4_100, String::new()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_that_is_no_handshake_opens_nothing() {
+    const WHOLE: [&str; 4] = [
+        "Connection: Upgrade\r\n",
+        "Upgrade: websocket\r\n",
+        "Sec-WebSocket-Version: 13\r\n",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n",
+    ];
+    let (server, address) = start(&free_ports()).await;
+    let token = development_token(address, "daily", "Mia", "participant").await;
+    let line = format!("GET /v1/ws?token={token}");
+    for missing in WHOLE {
+        let headers: String = WHOLE.into_iter().filter(|header| *header != missing).collect();
+        assert_eq!(ask(address, &line, &headers, "").await.status, 400, "without {missing}");
+    }
+    let other = ask(address, &line.replace("GET", "HEAD"), &WHOLE.concat(), "").await;
+    assert_eq!(other.status, 405);
+    let metrics = get(server.metrics_address(), "/metrics").await.body;
+    assert!(metrics.contains("anteroom_links_opened_total 0"), "{metrics}");
     server.stop().await;
 }
 

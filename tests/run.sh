@@ -31,6 +31,7 @@ step "What the tests need"
 missing=()
 needs() { command -v "$1" >/dev/null 2>&1 || missing+=("$2"); }
 needs cc gcc
+needs make make
 needs chromium chromium
 needs systemd-analyze systemd
 needs valgrind valgrind

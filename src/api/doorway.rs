@@ -86,13 +86,14 @@ impl LinkBook {
     }
 }
 
+/// What every door and every link shares.
 #[derive(Debug)]
-struct Shared {
+pub(super) struct Shared {
     next_link: AtomicU64,
     stopping: AtomicBool,
     ready: AtomicBool,
-    book: Arc<LinkBook>,
-    metrics: Metrics,
+    pub(super) book: Arc<LinkBook>,
+    pub(super) metrics: Metrics,
 }
 
 /// The way into the engine, for any number of doors. Cheap to clone.
@@ -134,12 +135,8 @@ impl Doorway {
             return Err(EngineStopped);
         }
         let id = LinkId(self.shared.next_link.fetch_add(1, Ordering::Relaxed));
-        let (outbox, link) = Link::new(LinkParts {
-            id,
-            inputs: self.inputs.clone(),
-            book: Arc::clone(&self.shared.book),
-            metrics: self.shared.metrics.clone(),
-        });
+        let (outbox, link) =
+            Link::new(LinkParts { id, inputs: self.inputs.clone(), shared: Arc::clone(&self.shared) });
         // `link` is made first: dropped on failure, it takes its own count back.
         self.inputs.send(DoorInput::Opened { link: id, claims, outbox }).await.map_err(|_| EngineStopped)?;
         Ok(link)

@@ -1,21 +1,22 @@
 //! One client's signalling, between its door and the engine.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::collections::VecDeque;
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::doorway::{DoorInput, EngineStopped, LinkBook};
+use super::doorway::{DoorInput, EngineStopped, Shared};
 use crate::base::{Epoch, LinkId};
 use crate::message::{CloseReason, Frame, Request};
 use crate::telemetry::Metrics;
 
 /// Bytes of frames that may wait for a client: one this far behind is gone or does not read. A burst
 /// that a large meeting can make, such as ten thousand invitations that end at once, is half of it.
+/// Each frame counts at least 64.
 const BYTES_WAITING: usize = 4 * 1024 * 1024;
-
-/// Frames of which that many bytes may be made; each counts at least 64.
-const FRAMES_WAITING: usize = BYTES_WAITING / 64 + 1;
 
 /// Why the server ended a link.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,10 +33,7 @@ pub enum LinkEnd {
 #[derive(Debug)]
 pub struct Link {
     parts: LinkParts,
-    frames: mpsc::Receiver<(usize, Frame)>,
-    /// Bytes of the frames that wait.
-    waiting: Arc<AtomicUsize>,
-    end: Arc<OnceLock<LinkEnd>>,
+    queue: Arc<Mutex<Queue>>,
     /// The placement that the last frame told of, until the next one is asked for.
     untold: Option<Epoch>,
 }
@@ -43,9 +41,31 @@ pub struct Link {
 /// The engine's end of a link. Dropping it ends the link.
 #[derive(Debug)]
 pub struct Outbox {
-    frames: mpsc::Sender<(usize, Frame)>,
-    waiting: Arc<AtomicUsize>,
-    end: Arc<OnceLock<LinkEnd>>,
+    queue: Arc<Mutex<Queue>>,
+}
+
+/// Frames on their way to the client. Holds no memory while none waits: a channel would keep room for
+/// 32 of them in each of ten thousand links.
+#[derive(Debug, Default)]
+struct Queue {
+    frames: VecDeque<(usize, Frame)>,
+    /// Bytes of the frames that wait.
+    waiting: usize,
+    /// Who waits for a frame.
+    reader: Option<Waker>,
+    /// Whether the engine's end is gone: nothing comes any more.
+    is_ended: bool,
+    /// Whether the client's end is gone: nobody reads any more.
+    is_left: bool,
+    end: Option<LinkEnd>,
+}
+
+impl Queue {
+    fn wake(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
 }
 
 /// The client is too far behind.
@@ -56,19 +76,17 @@ pub struct OutboxFull;
 pub(super) struct LinkParts {
     pub(super) id: LinkId,
     pub(super) inputs: mpsc::Sender<DoorInput>,
-    pub(super) book: Arc<LinkBook>,
-    pub(super) metrics: Metrics,
+    /// Not copies of what is in it: a link's task is there ten thousand times.
+    pub(super) shared: Arc<Shared>,
 }
 
 impl Link {
     pub(super) fn new(parts: LinkParts) -> (Outbox, Self) {
-        parts.book.opened();
-        parts.metrics.links.inc();
-        parts.metrics.links_opened.inc();
-        let (sender, frames) = mpsc::channel(FRAMES_WAITING);
-        let (end, waiting) = (Arc::new(OnceLock::new()), Arc::new(AtomicUsize::new(0)));
-        let outbox = Outbox { frames: sender, waiting: Arc::clone(&waiting), end: Arc::clone(&end) };
-        (outbox, Self { parts, frames, waiting, end, untold: None })
+        parts.shared.book.opened();
+        parts.shared.metrics.links.inc();
+        parts.shared.metrics.links_opened.inc();
+        let queue = Arc::default();
+        (Outbox { queue: Arc::clone(&queue) }, Self { parts, queue, untold: None })
     }
 
     /// Hands a request to the engine; waits while the engine has too much to do. Its ack comes by
@@ -77,7 +95,7 @@ impl Link {
     /// # Errors
     /// When the engine has stopped.
     pub async fn send(&self, request: Request) -> Result<(), EngineStopped> {
-        self.parts.metrics.requests.inc();
+        self.parts.shared.metrics.requests.inc();
         let input = DoorInput::Request { link: self.parts.id, request };
         self.parts.inputs.send(input).await.map_err(|_| EngineStopped)
     }
@@ -88,16 +106,26 @@ impl Link {
         if let Some(epoch) = self.untold.take() {
             self.told(epoch).await;
         }
-        let frame = self.recv_untold().await?;
+        let frame = poll_fn(|cx| self.poll_recv_untold(cx)).await?;
         self.untold = placement_of(&frame);
         Some(frame)
     }
 
     /// The next frame, of which [`Self::told`] is said apart: by a door whose client is far away.
-    pub(super) async fn recv_untold(&mut self) -> Option<Frame> {
-        let (size, frame) = self.frames.recv().await?;
-        self.waiting.fetch_sub(size, Ordering::Relaxed);
-        Some(frame)
+    pub(super) fn poll_recv_untold(&mut self, cx: &mut Context<'_>) -> Poll<Option<Frame>> {
+        let mut queue = self.queue.lock();
+        if let Some((size, frame)) = queue.frames.pop_front() {
+            queue.waiting -= size;
+            if queue.frames.is_empty() {
+                queue.frames = VecDeque::new();
+            }
+            return Poll::Ready(Some(frame));
+        }
+        if queue.is_ended {
+            return Poll::Ready(None);
+        }
+        queue.reader = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     /// Says that the client has taken in the `slots` of a placement: what it publishes from now on
@@ -110,11 +138,11 @@ impl Link {
     /// Why the server ended the link; [`LinkEnd::Stopped`] also while it has not.
     #[must_use]
     pub fn end(&self) -> LinkEnd {
-        self.end.get().copied().unwrap_or(LinkEnd::Stopped)
+        self.queue.lock().end.unwrap_or(LinkEnd::Stopped)
     }
 
     pub(super) fn metrics(&self) -> &Metrics {
-        &self.parts.metrics
+        &self.parts.shared.metrics
     }
 }
 
@@ -128,15 +156,18 @@ pub(super) fn placement_of(frame: &Frame) -> Option<Epoch> {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.parts.metrics.links.dec();
+        self.parts.shared.metrics.links.dec();
         // Behind the link's requests where there is room, so that a `leaveRoom` before it counts.
         let link = self.parts.id;
         if let Err(mpsc::error::TrySendError::Full(_)) =
             self.parts.inputs.try_send(DoorInput::Closed { link })
         {
-            self.parts.book.note_closed(link);
+            self.parts.shared.book.note_closed(link);
         }
-        self.parts.book.closed();
+        self.parts.shared.book.closed();
+        let mut queue = self.queue.lock();
+        queue.is_left = true;
+        queue.frames = VecDeque::new();
     }
 }
 
@@ -147,22 +178,32 @@ impl Outbox {
     /// When the client is too far behind; the caller drops the link. The frame itself does not count,
     /// however long it is. A client that is gone takes everything.
     pub fn push(&self, frame: Frame) -> Result<(), OutboxFull> {
-        if self.waiting.load(Ordering::Relaxed) > BYTES_WAITING {
+        let mut queue = self.queue.lock();
+        if queue.is_left {
+            return Ok(());
+        }
+        if queue.waiting > BYTES_WAITING {
             return Err(OutboxFull);
         }
         let size = frame.size();
-        // Before the frame can be taken out, so that it is not subtracted first.
-        self.waiting.fetch_add(size, Ordering::Relaxed);
-        match self.frames.try_send((size, frame)) {
-            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
-            Err(mpsc::error::TrySendError::Full(_)) => Err(OutboxFull),
-        }
+        queue.waiting += size;
+        queue.frames.push_back((size, frame));
+        queue.wake();
+        Ok(())
     }
 
     /// Ends the link after what was queued.
     pub fn end(self, end: LinkEnd) {
         // The first reason stands.
-        let _ = self.end.set(end);
+        self.queue.lock().end.get_or_insert(end);
+    }
+}
+
+impl Drop for Outbox {
+    fn drop(&mut self) {
+        let mut queue = self.queue.lock();
+        queue.is_ended = true;
+        queue.wake();
     }
 }
 
@@ -205,7 +246,8 @@ mod tests {
         for _ in 0..10_000 {
             assert!(link.recv().await.is_some());
         }
-        assert_eq!(link.waiting.load(Ordering::Relaxed), 0);
+        let queue = link.queue.lock();
+        assert_eq!((queue.waiting, queue.frames.capacity()), (0, 0));
     }
 
     #[tokio::test]
@@ -217,6 +259,34 @@ mod tests {
         assert!(link.recv().await.is_some());
         let empty = Frame::Event { seq: 1, prev: 0, event: "", data: json!({}).into() };
         let taken = (0..1_000_000).take_while(|_| outbox.push(empty.clone()).is_ok()).count();
-        assert!((50_000..FRAMES_WAITING).contains(&taken), "{taken}");
+        assert!((50_000..=BYTES_WAITING / 64).contains(&taken), "{taken}");
+    }
+
+    #[tokio::test]
+    async fn what_was_queued_comes_before_the_end() {
+        let (outbox, mut link) = link().await;
+        let reading = async {
+            assert!(link.recv().await.is_some());
+            assert!(link.recv().await.is_none());
+        };
+        let writing = async {
+            tokio::task::yield_now().await;
+            outbox.push(frame("last")).unwrap();
+            tokio::task::yield_now().await;
+            outbox.end(LinkEnd::TooSlow);
+        };
+        tokio::join!(reading, writing);
+        assert_eq!(link.end(), LinkEnd::TooSlow);
+    }
+
+    #[tokio::test]
+    async fn a_client_that_is_gone_takes_everything() {
+        let (outbox, link) = link().await;
+        drop(link);
+        let long = "x".repeat(BYTES_WAITING);
+        for _ in 0..10 {
+            assert_eq!(outbox.push(frame(&long)), Ok(()));
+        }
+        assert_eq!(outbox.queue.lock().frames.capacity(), 0);
     }
 }

@@ -6,7 +6,6 @@
 #![expect(clippy::disallowed_types, reason = "links that closed are noted from any thread")]
 
 mod admin_door;
-mod backlog;
 mod doorway;
 mod embedded_page;
 mod inbound;
@@ -18,6 +17,7 @@ mod router;
 pub mod settings;
 mod socket;
 mod token;
+mod websocket;
 
 pub use doorway::{DoorInput, DoorReceiver, Doorway, EngineStopped};
 pub use link::{Link, LinkEnd, Outbox, OutboxFull};

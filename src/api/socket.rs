@@ -2,22 +2,20 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Extension;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade};
-use axum::extract::{Query, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::extract::{Query, Request, State};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use futures_util::stream::{SplitSink, SplitStream};
-use futures_util::{SinkExt, StreamExt};
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 
-use super::backlog::{Backlog, BacklogFull};
 use super::inbound::{read_request, too_many};
 use super::link::{Link, LinkEnd, placement_of};
 use super::origin;
@@ -25,16 +23,13 @@ use super::rate::{RequestRate, cost_of};
 use super::refuse::HttpRefusal;
 use super::router::Doors;
 use super::token::TokenRefusal;
+use super::websocket::{BacklogFull, Broken, Incoming, Outgoing, Upgrade, Violation, WebSocket};
 use crate::base::Epoch;
 use crate::message::{AdminReply, AdminRequest, Claims, CloseReason, Frame};
 use crate::telemetry::{Clock, RefusedFrame, RefusedLink, wall_clock_seconds};
 
 /// An SDP offer may have 64 KiB by itself, and JSON escapes make it longer.
 const MAX_MESSAGE_BYTES: usize = 128 * 1024;
-
-/// What a WebSocket keeps for reading while its client says nothing. A request fits; an offer is read
-/// in pieces.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 /// How often an idle client is asked whether it is there.
 const PING_EVERY: Duration = Duration::from_secs(15);
@@ -57,18 +52,18 @@ pub(super) struct SocketQuery {
 pub struct ConnectionSeat(pub Arc<OwnedSemaphorePermit>);
 
 /// Checks token and origin, and only then upgrades.
+#[expect(clippy::disallowed_methods, reason = "a conversation outlives the request that opens it")]
 pub(super) async fn open(
     State(doors): State<Doors>,
     seat: Option<Extension<ConnectionSeat>>,
-    headers: HeaderMap,
     query: Result<Query<SocketQuery>, QueryRejection>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+    request: Request,
 ) -> Result<Response, HttpRefusal> {
     let refuse = |reason: RefusedLink, refusal: HttpRefusal| {
         doors.doorway.metrics().link_refused(reason);
         refusal
     };
-    if !origin::is_allowed(&headers, &doors.settings.allowed_origins) {
+    if !origin::is_allowed(request.headers(), &doors.settings.allowed_origins) {
         let msg = "pages of this origin may not connect; see `allowed_origins` in [http]";
         return Err(refuse(RefusedLink::Origin, HttpRefusal::new(StatusCode::FORBIDDEN, "bad_origin", msg)));
     }
@@ -77,9 +72,9 @@ pub(super) async fn open(
         let refusal = HttpRefusal::new(StatusCode::UNAUTHORIZED, "bad_token", why.to_string());
         refuse(RefusedLink::Token, refusal)
     })?;
-    let upgrade = match upgrade {
+    let upgrade = match Upgrade::of(request) {
         Ok(upgrade) => upgrade,
-        Err(rejection) => return Ok(rejection.into_response()),
+        Err(no_upgrade) => return Ok(no_upgrade.into_response()),
     };
     let link = doors
         .doorway
@@ -87,14 +82,16 @@ pub(super) async fn open(
         .await
         .map_err(|_| refuse(RefusedLink::Stopping, HttpRefusal::stopping()))?;
     let clock = doors.settings.clock;
-    Ok(upgrade
-        .max_message_size(MAX_MESSAGE_BYTES)
-        .max_frame_size(MAX_MESSAGE_BYTES)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .on_upgrade(async move |socket| {
-            Conversation::new(socket, link, clock).run().await;
-            drop(seat);
-        }))
+    let (response, on_upgrade) = upgrade.accept();
+    tokio::spawn(async move {
+        // Whoever hangs up before it has the answer drops the link with this.
+        if let Ok(connection) = on_upgrade.await {
+            let mut conversation = Conversation::new(connection, link, clock);
+            conversation.run().await;
+        }
+        drop(seat);
+    });
+    Ok(response)
 }
 
 /// What a token says that lets its bearer in: one that is valid, or that was valid when its bearer
@@ -113,73 +110,70 @@ async fn admit(doors: &Doors, token: &str) -> Result<Claims, TokenRefusal> {
 /// Why a conversation ends.
 #[derive(Debug)]
 enum Ending {
-    /// The client closed, or its connection broke.
+    /// The connection broke.
     Gone,
+    /// The client closed, and is answered.
+    Answered,
     /// The server closes it, with a code of RFC 6455 section 7.4.
     Close(u16, &'static str),
 }
 
+/// What a conversation goes on with.
+enum Step {
+    Frame(Option<Frame>),
+    Message(Result<Incoming, Broken>),
+    Ping,
+}
+
 struct Conversation {
-    sink: SplitSink<WebSocket, Message>,
-    stream: SplitStream<WebSocket>,
+    socket: WebSocket<TokioIo<Upgraded>>,
     link: Link,
     clock: Clock,
     rate: RequestRate,
-    backlog: Backlog,
-    unflushed: bool,
+    pings: Interval,
     heard: Instant,
     /// The newest placement that the client was told and asked about.
     asked: Option<Epoch>,
 }
 
 impl Conversation {
-    fn new(socket: WebSocket, link: Link, clock: Clock) -> Self {
-        let (sink, stream) = socket.split();
+    fn new(connection: Upgraded, link: Link, clock: Clock) -> Self {
+        let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
+        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         Self {
-            sink,
-            stream,
+            socket: WebSocket::new(TokioIo::new(connection), MAX_MESSAGE_BYTES),
             link,
             clock,
             rate: RequestRate::new(clock.now()),
-            backlog: Backlog::default(),
-            unflushed: false,
+            pings,
             heard: Instant::now(),
             asked: None,
         }
     }
 
-    async fn run(mut self) {
-        let ending = self.talk().await;
-        if let Ending::Close(code, reason) = ending {
-            tracing::debug!(code, reason, "closing a WebSocket");
-            // Whoever does not take the close in time is gone as well.
-            let _ = timeout(CLOSE_WITHIN, self.close(code, reason)).await;
+    /// By reference, so that its task has room for it once.
+    async fn run(&mut self) {
+        // Whoever does not take the close in time is gone as well.
+        match self.talk().await {
+            Ending::Gone => {}
+            Ending::Answered => {
+                let _ = timeout(CLOSE_WITHIN, poll_fn(|cx| self.socket.poll_write(cx))).await;
+            }
+            Ending::Close(code, reason) => {
+                tracing::debug!(code, reason, "closing a WebSocket");
+                let _ = timeout(CLOSE_WITHIN, self.close(code, reason)).await;
+            }
         }
     }
 
     async fn talk(&mut self) -> Ending {
-        let mut pings = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
-        pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
-            let is_waiting = !self.backlog.is_empty();
-            let (sink, unflushed) = (&mut self.sink, self.unflushed);
-            let step = tokio::select! {
-                biased;
-                written = poll_fn(|cx| if is_waiting { sink.poll_ready_unpin(cx) } else { sink.poll_flush_unpin(cx) }),
-                    if is_waiting || unflushed => match written {
-                        Ok(()) => self.write_next(),
-                        Err(_) => Err(Ending::Gone),
-                    },
-                frame = self.link.recv_untold() => match frame {
-                    Some(frame) => self.queue(&frame),
-                    None => Err(close_of(self.link.end())),
-                },
-                message = self.stream.next() => match message {
-                    Some(Ok(message)) => self.take(message).await,
-                    Some(Err(error)) => Err(ending_of(&error)),
-                    None => Err(Ending::Gone),
-                },
-                _ = pings.tick() => self.check_silence(),
+            let step = match poll_fn(|cx| self.poll_step(cx)).await {
+                Step::Frame(Some(frame)) => self.queue(&frame),
+                Step::Frame(None) => Err(close_of(self.link.end())),
+                Step::Message(Ok(message)) => self.take(message).await,
+                Step::Message(Err(broken)) => Err(self.ending_of(&broken)),
+                Step::Ping => self.check_silence(),
             };
             if let Err(ending) = step {
                 return ending;
@@ -187,15 +181,18 @@ impl Conversation {
         }
     }
 
-    /// Hands the oldest waiting message to the socket, which has room for it, or notes that
-    /// everything is flushed.
-    fn write_next(&mut self) -> Result<(), Ending> {
-        let Some(message) = self.backlog.pop() else {
-            self.unflushed = false;
-            return Ok(());
-        };
-        self.unflushed = true;
-        self.sink.start_send_unpin(message).map_err(|_| Ending::Gone)
+    /// What the client is owed comes before what it says.
+    fn poll_step(&mut self, cx: &mut Context<'_>) -> Poll<Step> {
+        if let Poll::Ready(Err(_)) = self.socket.poll_write(cx) {
+            return Poll::Ready(Step::Message(Err(Broken::Gone)));
+        }
+        if let Poll::Ready(frame) = self.link.poll_recv_untold(cx) {
+            return Poll::Ready(Step::Frame(frame));
+        }
+        if let Poll::Ready(message) = self.socket.poll_read(cx) {
+            return Poll::Ready(Step::Message(message));
+        }
+        self.pings.poll_tick(cx).map(|_| Step::Ping)
     }
 
     fn queue(&mut self, frame: &Frame) -> Result<(), Ending> {
@@ -203,48 +200,43 @@ impl Conversation {
             tracing::error!(%error, "a frame could not be serialised");
             Ending::Close(1011, "internal")
         })?;
-        self.queue_message(Message::Text(text.into()))?;
+        self.queue_message(Outgoing::Text(text))?;
         match placement_of(frame) {
             // A client answers a ping only after it has read what was sent before it: its pong says
             // that it knows of the placement.
             Some(epoch) => {
                 self.asked = Some(epoch);
-                self.queue_message(Message::Ping(epoch.0.to_be_bytes().to_vec().into()))
+                self.queue_message(Outgoing::Ping(epoch.0.to_be_bytes().to_vec()))
             }
             None => Ok(()),
         }
     }
 
-    fn queue_message(&mut self, message: Message) -> Result<(), Ending> {
-        self.backlog.push(message).map_err(|BacklogFull| {
+    fn queue_message(&mut self, message: Outgoing) -> Result<(), Ending> {
+        self.socket.push(message).map_err(|BacklogFull| {
             self.link.metrics().links_too_slow.inc();
             close_of(LinkEnd::TooSlow)
         })
     }
 
-    async fn take(&mut self, message: Message) -> Result<(), Ending> {
+    async fn take(&mut self, message: Incoming) -> Result<(), Ending> {
         self.heard = Instant::now();
         match message {
-            Message::Text(text) => self.take_text(&text).await,
-            Message::Binary(_) => {
-                self.link.metrics().frame_refused(RefusedFrame::Binary);
-                Err(Ending::Close(1003, "text_only"))
-            }
-            // The library answers pings and closes by itself.
-            Message::Ping(_) => Ok(()),
-            Message::Pong(payload) => {
+            Incoming::Text(text) => self.take_text(&text).await,
+            Incoming::Ping(_) => Ok(()),
+            Incoming::Pong(payload) => {
                 // Once per ping, so that pongs nobody asked for cost nobody anything.
                 if let Some(epoch) = self.asked.take_if(|asked| payload[..] == asked.0.to_be_bytes()) {
                     self.link.told(epoch).await;
                 }
                 Ok(())
             }
-            Message::Close(_) => Err(Ending::Gone),
+            Incoming::Close(_) => Err(Ending::Answered),
         }
     }
 
-    async fn take_text(&mut self, text: &Utf8Bytes) -> Result<(), Ending> {
-        let request = read_request(text.as_str());
+    async fn take_text(&mut self, text: &str) -> Result<(), Ending> {
+        let request = read_request(text);
         let cost = request.as_ref().map_or(1, cost_of);
         let is_allowed = self.rate.allow(self.clock.now(), cost);
         let request = match request {
@@ -265,19 +257,34 @@ impl Conversation {
         if self.heard.elapsed() >= SILENCE_LIMIT {
             return Err(Ending::Gone);
         }
-        self.queue_message(Message::Ping(axum::body::Bytes::new()))
+        self.queue_message(Outgoing::Ping(Vec::new()))
     }
 
-    async fn close(&mut self, code: u16, reason: &'static str) -> Result<(), axum::Error> {
-        while let Some(message) = self.backlog.pop() {
-            self.sink.feed(message).await?;
+    async fn close(&mut self, code: u16, reason: &'static str) {
+        // A close is never too much.
+        let _ = self.socket.push(Outgoing::Close(Some(code), reason));
+        self.socket.turn_deaf();
+        if poll_fn(|cx| self.socket.poll_write(cx)).await.is_err() {
+            return;
         }
-        let frame = CloseFrame { code, reason: Utf8Bytes::from_static(reason) };
-        self.sink.send(Message::Close(Some(frame))).await?;
         // Reading until the client's own close keeps the system from resetting the connection
         // before the client has read the last frames.
-        while let Some(Ok(_)) = self.stream.next().await {}
-        Ok(())
+        while let Ok(Incoming::Text(_) | Incoming::Ping(_) | Incoming::Pong(_)) =
+            poll_fn(|cx| self.socket.poll_read(cx)).await
+        {}
+    }
+
+    /// A client that breaks the WebSocket protocol is told how, where it may still be listening.
+    fn ending_of(&self, broken: &Broken) -> Ending {
+        match broken {
+            Broken::Violation(Violation::TooLong) => Ending::Close(1009, "too_large"),
+            Broken::Violation(Violation::NoUtf8) => Ending::Close(1007, "no_utf8"),
+            Broken::Violation(Violation::Binary) => {
+                self.link.metrics().frame_refused(RefusedFrame::Binary);
+                Ending::Close(1003, "text_only")
+            }
+            Broken::Violation(Violation::Protocol(_)) | Broken::Gone => Ending::Gone,
+        }
     }
 }
 
@@ -292,16 +299,4 @@ const fn close_of(end: LinkEnd) -> Ending {
         LinkEnd::TooSlow => Ending::Close(1008, "too_slow"),
         LinkEnd::Stopped => Ending::Close(1001, "stopping"),
     }
-}
-
-/// A client that breaks the WebSocket protocol is told how, where it may still be listening.
-fn ending_of(error: &axum::Error) -> Ending {
-    let text = error.to_string();
-    if text.contains("too long") || text.contains("too big") {
-        return Ending::Close(1009, "too_large");
-    }
-    if text.to_lowercase().contains("utf") {
-        return Ending::Close(1007, "no_utf8");
-    }
-    Ending::Gone
 }

@@ -21,6 +21,10 @@ pub(super) struct SeatRef {
 /// How long reports can still name a participant who has left: longer than any worker may be silent.
 const REMEMBER_DEPARTED: Duration = Duration::from_secs(5);
 
+/// Outputs for which room is kept once they are fetched. When a meeting of thousands begins there are
+/// tens of thousands at a time, and never again.
+const OUTPUTS_KEPT: usize = 1_024;
+
 /// One signalling connection.
 pub(super) struct Link {
     pub(super) claims: Claims,
@@ -158,7 +162,11 @@ impl Context {
     }
 
     pub(super) fn poll_output(&mut self) -> Option<ControlOutput> {
-        self.outputs.pop_front()
+        let output = self.outputs.pop_front();
+        if output.is_none() && self.outputs.capacity() > OUTPUTS_KEPT {
+            self.outputs = VecDeque::new();
+        }
+        output
     }
 
     pub(super) fn media(&mut self, worker: WorkerId, command: MediaCommand) {

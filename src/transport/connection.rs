@@ -60,8 +60,16 @@ pub struct Connection {
 }
 
 enum State {
-    Connecting { deadline: Time },
-    Up { profile: SrtpProfile, outbound: Outbound, inbound: Inbound },
+    Connecting {
+        deadline: Time,
+    },
+    Up {
+        profile: SrtpProfile,
+        outbound: Outbound,
+        inbound: Inbound,
+        /// Whether the client has sent something under the keys.
+        is_settled: bool,
+    },
     Over,
 }
 
@@ -134,7 +142,9 @@ impl Connection {
     ///
     /// [`MediaError`]; the packet may then be garbage, and the connection is as before.
     pub fn open_rtp(&mut self, path: Path, packet: &mut [u8]) -> Result<Opened, MediaError> {
-        Ok(self.inbound(path)?.open_rtp(packet)?)
+        let opened = self.inbound(path)?.open_rtp(packet)?;
+        self.settle();
+        Ok(opened)
     }
 
     /// Opens a compound RTCP packet in place and answers its length.
@@ -143,7 +153,17 @@ impl Connection {
     ///
     /// As [`Self::open_rtp`].
     pub fn open_rtcp(&mut self, path: Path, packet: &mut [u8]) -> Result<usize, MediaError> {
-        Ok(self.inbound(path)?.open_rtcp(packet)?)
+        let len = self.inbound(path)?.open_rtcp(packet)?;
+        self.settle();
+        Ok(len)
+    }
+
+    /// A client that uses the keys has got the end of the handshake.
+    fn settle(&mut self) {
+        if let State::Up { is_settled: is_settled @ false, .. } = &mut self.state {
+            *is_settled = true;
+            self.dtls.settle();
+        }
     }
 
     fn inbound(&mut self, path: Path) -> Result<&mut Inbound, MediaError> {
@@ -215,6 +235,9 @@ impl Connection {
     /// The next datagram to send, which is not media, and where to.
     pub fn poll_transmit(&mut self) -> Option<(Path, Vec<u8>)> {
         if let Some(reply) = self.replies.pop_front() {
+            if self.replies.is_empty() {
+                self.replies = VecDeque::new();
+            }
             return Some(reply);
         }
         let path = self.path()?;
@@ -275,7 +298,8 @@ impl Connection {
             match event {
                 DtlsEvent::Connected(keys) => match keys.server_contexts() {
                     Ok((outbound, inbound)) if !self.is_over() => {
-                        self.state = State::Up { profile: keys.profile, outbound, inbound };
+                        let (profile, is_settled) = (keys.profile, false);
+                        self.state = State::Up { profile, outbound, inbound, is_settled };
                         self.event = Some(ConnectionEvent::Up(keys.profile));
                     }
                     Ok(_) => {}

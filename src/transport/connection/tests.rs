@@ -1,5 +1,8 @@
 //! A client and the server's end of its connection, in one thread, on virtual time.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::base::Random;
 use crate::transport::Fingerprint;
@@ -437,4 +440,58 @@ fn either_end_says_goodbye() {
     assert!(world.client.closed && !world.server.is_up());
     assert_eq!(world.events.len(), 1, "who closes is not told of it");
     assert!(!world.check(true));
+}
+
+/// DTLS that is told each time that the client uses the keys.
+struct Watched {
+    dtls: RtcDtls,
+    told: Arc<AtomicUsize>,
+}
+
+impl Dtls for Watched {
+    fn handle_datagram(&mut self, now: Time, datagram: &[u8]) {
+        self.dtls.handle_datagram(now, datagram);
+    }
+    fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        self.dtls.poll_transmit()
+    }
+    fn poll_event(&mut self) -> Option<DtlsEvent> {
+        self.dtls.poll_event()
+    }
+    fn poll_timeout(&self) -> Option<Time> {
+        self.dtls.poll_timeout()
+    }
+    fn handle_timeout(&mut self, now: Time) {
+        self.dtls.handle_timeout(now);
+    }
+    fn settle(&mut self) {
+        self.told.fetch_add(1, Ordering::Relaxed);
+        self.dtls.settle();
+    }
+    fn close(&mut self, now: Time) {
+        self.dtls.close(now);
+    }
+}
+
+#[test]
+fn the_first_packet_that_opens_ends_the_wait_for_repeated_flights() {
+    let mut world = World::new(&BROWSER);
+    let told = Arc::new(AtomicUsize::new(0));
+    let (ours, named) = (DtlsIdentity::generate().unwrap(), DtlsIdentity::generate().unwrap());
+    let dtls = RtcDtls::server(&ours, &[named.fingerprint().clone()], anchor());
+    world.server.dtls = Box::new(Watched { dtls, told: Arc::clone(&told) });
+    let expected = [ours.fingerprint().clone()];
+    world.client.dtls = RtcDtls::client(START, &named, &expected, &BROWSER, anchor()).unwrap();
+    assert!(world.check(true));
+    world.exchange();
+    let mut forged = world.sealed_by_client(1);
+    forged[14] ^= 1;
+    assert!(world.server.open_rtp(world.at, &mut forged).is_err());
+    assert_eq!(told.load(Ordering::Relaxed), 0);
+    world.assert_media_flows(2);
+    world.assert_media_flows(3);
+    assert_eq!(told.load(Ordering::Relaxed), 1);
+    world.client.dtls.close(world.now);
+    world.exchange();
+    world.assert_over(LossReason::Closed);
 }

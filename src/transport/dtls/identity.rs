@@ -12,7 +12,9 @@ use crate::transport::Fingerprint;
 
 /// A self-signed certificate (ECDSA, P-256) and its key; one per worker. Cheap to clone.
 #[derive(Clone)]
-pub struct DtlsIdentity {
+pub struct DtlsIdentity(Arc<Identity>);
+
+struct Identity {
     certificate: Certificate,
     provider: Arc<dyn RTCCryptoProvider>,
     fingerprint: Fingerprint,
@@ -20,7 +22,7 @@ pub struct DtlsIdentity {
 
 impl fmt::Debug for DtlsIdentity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("DtlsIdentity").field("fingerprint", &self.fingerprint).finish_non_exhaustive()
+        f.debug_struct("DtlsIdentity").field("fingerprint", &self.0.fingerprint).finish_non_exhaustive()
     }
 }
 
@@ -44,20 +46,20 @@ impl DtlsIdentity {
         };
         let hash = digest(&SHA256, der.as_ref()).as_ref().to_vec();
         let fingerprint = Fingerprint { algorithm: "sha-256".to_owned(), hash };
-        Ok(Self { certificate, provider, fingerprint })
+        Ok(Self(Arc::new(Identity { certificate, provider, fingerprint })))
     }
 
     /// The SHA-256 fingerprint, for the `a=fingerprint` line.
     #[must_use]
-    pub const fn fingerprint(&self) -> &Fingerprint {
-        &self.fingerprint
+    pub fn fingerprint(&self) -> &Fingerprint {
+        &self.0.fingerprint
     }
 
     pub(super) fn certificate(&self) -> Certificate {
-        self.certificate.clone()
+        self.0.certificate.clone()
     }
 
     pub(super) fn provider(&self) -> Arc<dyn RTCCryptoProvider> {
-        Arc::clone(&self.provider)
+        Arc::clone(&self.0.provider)
     }
 }

@@ -7,6 +7,7 @@
 mod client_hello;
 mod identity;
 mod message;
+mod packed_state;
 mod peer_check;
 mod record;
 mod record_gate;
@@ -39,6 +40,10 @@ pub trait Dtls {
 
     /// Sends again what was not answered, and gives up in time.
     fn handle_timeout(&mut self, now: Time);
+
+    /// Notes that the peer uses the keys: it has got all of the handshake and will not repeat its own
+    /// part.
+    fn settle(&mut self);
 
     /// Ends the association; tells the peer if it is established.
     fn close(&mut self, now: Time);

@@ -57,6 +57,18 @@ impl RecordGate {
         }
     }
 
+    /// For an association of which goodbyes are all that can come.
+    pub(super) const fn for_alerts() -> Self {
+        Self {
+            partial: BTreeMap::new(),
+            plain_records: 0,
+            seen: BTreeSet::new(),
+            handshake_records: 0,
+            handshake_bytes: 0,
+            later_records: 0,
+        }
+    }
+
     /// What passes of a datagram during a handshake: plaintext messages as they become whole, each in
     /// a record of its own.
     pub(super) fn during_handshake(&mut self, datagram: &[u8]) -> Vec<u8> {

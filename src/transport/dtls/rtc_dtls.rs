@@ -12,6 +12,7 @@ use rtc::shared::TransportProtocol;
 use rtc::shared::error::Error;
 
 use super::client_hello::HelloReader;
+use super::packed_state::PackedState;
 use super::peer_check::PeerCheck;
 use super::record::records;
 use super::record_gate::{RecordGate, is_end};
@@ -30,6 +31,10 @@ const RENEW_AFTER: Duration = Duration::from_millis(1_250);
 
 /// When we send a flight again as it was; then twice as long, and so on (RFC 6347 section 4.2.4.1).
 const REPEAT_AFTER: Duration = Duration::from_millis(200);
+
+/// How long a peer may repeat the end of its handshake: twice the longest time that a segment lives
+/// (RFC 6347 section 4.2.4, RFC 793 section 3.3).
+const SETTLE_AFTER: Duration = Duration::from_secs(240);
 
 /// How often we send one flight again: the last time 6.2 s after the first.
 const MAX_REPEATS: u32 = 5;
@@ -67,10 +72,14 @@ enum State {
         gate: RecordGate,
         flight: Flight,
     },
+    /// The peer may repeat its last flight, as it has not got ours.
     Established {
         endpoint: Box<Endpoint>,
         gate: RecordGate,
+        settle_at: Option<Time>,
     },
+    /// What is left to come is a goodbye, one way or the other: the keys are kept for it, and no more.
+    Settled(PackedState),
     Ended,
 }
 
@@ -125,6 +134,11 @@ impl RtcDtls {
         }
     }
 
+    #[cfg(test)]
+    pub(super) const fn is_settled(&self) -> bool {
+        matches!(self.state, State::Settled(_))
+    }
+
     fn config(&self, profiles: &[SrtpProfile]) -> Result<Arc<HandshakeConfig>, Error> {
         let check = self.check.clone();
         ConfigBuilder::default()
@@ -175,8 +189,8 @@ impl RtcDtls {
         let at = self.anchor.instant(now);
         let (endpoint, passed) = match &mut self.state {
             State::Handshaking { endpoint, gate, .. } => (endpoint, gate.during_handshake(datagram)),
-            State::Established { endpoint, gate } => (endpoint, gate.after_handshake(datagram)),
-            State::AwaitingHello(_) | State::Ended => return,
+            State::Established { endpoint, gate, .. } => (endpoint, gate.after_handshake(datagram)),
+            State::AwaitingHello(_) | State::Settled(_) | State::Ended => return,
         };
         if passed.is_empty() {
             return;
@@ -185,15 +199,15 @@ impl RtcDtls {
         // Also after an error: an alert may wait to be sent.
         self.collect_transmits(now);
         match outcome {
-            Ok(events) => events.iter().for_each(|event| self.handle_event(event)),
+            Ok(events) => events.iter().for_each(|event| self.handle_event(now, event)),
             Err(error) => self.handle_error(&error),
         }
     }
 
-    fn handle_event(&mut self, event: &EndpointEvent) {
+    fn handle_event(&mut self, now: Time, event: &EndpointEvent) {
         match event {
             EndpointEvent::HandshakeComplete => match self.export() {
-                Ok(keys) => self.establish(keys),
+                Ok(keys) => self.establish(now, keys),
                 Err(failure) => self.fail(failure),
             },
             EndpointEvent::PeerClosed => self.end_by_peer(),
@@ -240,12 +254,34 @@ impl RtcDtls {
             .map_err(|error| DtlsFailure::Handshake(error.to_string()))
     }
 
-    fn establish(&mut self, keys: SrtpKeys) {
+    fn establish(&mut self, now: Time, keys: SrtpKeys) {
         let state = std::mem::replace(&mut self.state, State::Ended);
         if let State::Handshaking { endpoint, gate, .. } = state {
-            self.state = State::Established { endpoint, gate };
+            self.state = State::Established { endpoint, gate, settle_at: Some(now + SETTLE_AFTER) };
             self.deadline = None;
             self.events.push_back(DtlsEvent::Connected(keys));
+        }
+        if self.is_client {
+            // The server has spoken last.
+            self.settle();
+        }
+    }
+
+    /// Makes an endpoint of what is left of one, for a goodbye. It stays, because whoever sends one
+    /// forged record sends more.
+    fn unsettle(&mut self, now: Time) {
+        let State::Settled(packed) = &self.state else { return };
+        // Profiles and certificates are of no concern any more.
+        let restored = self.config(&[SrtpProfile::AeadAes128Gcm]).and_then(|config| {
+            let mut endpoint = new_endpoint(None);
+            let state = packed.unpack(&self.identity.provider(), self.is_client)?;
+            endpoint.connect(self.anchor.instant(now), PEER, config, Some(state))?;
+            Ok(endpoint)
+        });
+        // It has been tried when it was packed.
+        if let Ok(endpoint) = restored {
+            let (endpoint, gate) = (Box::new(endpoint), RecordGate::for_alerts());
+            self.state = State::Established { endpoint, gate, settle_at: None };
         }
     }
 
@@ -318,16 +354,29 @@ impl Dtls for RtcDtls {
         match self.state {
             State::AwaitingHello(_) => self.handle_hello(now, datagram),
             State::Handshaking { .. } | State::Established { .. } => self.handle_record_data(now, datagram),
+            State::Settled(_) if RecordGate::for_alerts().after_handshake(datagram).is_empty() => {}
+            State::Settled(_) => {
+                self.unsettle(now);
+                self.handle_record_data(now, datagram);
+            }
             State::Ended => {}
         }
     }
 
     fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        self.transmits.pop_front()
+        let datagram = self.transmits.pop_front();
+        if self.transmits.is_empty() {
+            self.transmits = VecDeque::new();
+        }
+        datagram
     }
 
     fn poll_event(&mut self) -> Option<DtlsEvent> {
-        self.events.pop_front()
+        let event = self.events.pop_front();
+        if self.events.is_empty() {
+            self.events = VecDeque::new();
+        }
+        event
     }
 
     fn poll_timeout(&self) -> Option<Time> {
@@ -335,6 +384,7 @@ impl Dtls for RtcDtls {
             State::Handshaking { endpoint, flight, .. } => {
                 (endpoint.poll_timeout(&PEER).map(|at| self.anchor.time(at)), flight.repeat_at)
             }
+            State::Established { settle_at, .. } => (None, *settle_at),
             _ => (None, None),
         };
         [self.deadline, renew, repeat].into_iter().flatten().min()
@@ -344,11 +394,29 @@ impl Dtls for RtcDtls {
         if self.deadline.is_some_and(|deadline| deadline <= now) {
             return self.fail(DtlsFailure::Timeout);
         }
+        if matches!(self.state, State::Established { settle_at: Some(at), .. } if at <= now) {
+            self.settle();
+        }
         self.renew_flight(now);
         self.repeat_flight(now);
     }
 
+    fn settle(&mut self) {
+        let State::Established { endpoint, settle_at, .. } = &mut self.state else { return };
+        if settle_at.take().is_none() {
+            return;
+        }
+        let packed = endpoint
+            .get_connection_state(PEER)
+            .and_then(|state| PackedState::of(state, &self.identity.provider()).ok());
+        // An endpoint that cannot be packed works as well; it takes more memory.
+        if let Some(packed) = packed {
+            self.state = State::Settled(packed);
+        }
+    }
+
     fn close(&mut self, now: Time) {
+        self.unsettle(now);
         let at = self.anchor.instant(now);
         if let State::Established { endpoint, .. } = &mut self.state {
             endpoint.stop(at, PEER);

@@ -230,6 +230,39 @@ fn either_end_can_close() {
     }
 }
 
+/// What nobody can repeat any more needs no endpoint; a goodbye works all the same.
+#[test]
+fn an_end_that_has_settled_can_close_and_be_closed() {
+    for closer in [End::Client, End::Server] {
+        for waits in [false, true] {
+            let mut pair = Pair::new(&BROWSER);
+            pair.run();
+            assert_eq!(pair.client.poll_timeout(), None, "the server has spoken last");
+            if waits {
+                pair.now = pair.server.poll_timeout().unwrap();
+                pair.server.handle_timeout(pair.now);
+            } else {
+                pair.server.settle();
+            }
+            assert!(pair.client.is_settled() && pair.server.is_settled());
+            assert_eq!(pair.server.poll_timeout(), None);
+            let mut goodbyes = BTreeSet::new();
+            match closer {
+                End::Client => pair.client.close(pair.now),
+                End::Server => pair.server.close(pair.now),
+            }
+            pair.deliver(&mut |_, datagram| {
+                goodbyes.extend(records(&datagram).map(|one| (one.epoch, one.number)));
+                vec![datagram]
+            });
+            let other = if closer == End::Client { &pair.server_end } else { &pair.client_end };
+            assert_eq!(other.as_deref(), Some("Closed"), "{closer:?} closed");
+            // Both have numbered their Finished 0.
+            assert!(goodbyes.iter().all(|(epoch, number)| *epoch == 1 && *number >= 1), "{goodbyes:?}");
+        }
+    }
+}
+
 #[test]
 fn no_record_number_comes_twice_under_one_key() {
     let mut seen = BTreeSet::new();

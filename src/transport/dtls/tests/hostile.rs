@@ -19,9 +19,12 @@ fn fragment(kind: u8, length: u16, sequence: u8, offset: u16, body: &[u8]) -> Ve
 
 #[test]
 fn nothing_unauthenticated_touches_an_established_session() {
-    for victim in [End::Client, End::Server] {
+    for (victim, is_settled) in [(End::Client, true), (End::Server, false), (End::Server, true)] {
         let mut pair = Pair::new(&BROWSER);
         pair.run();
+        if is_settled {
+            pair.server.settle();
+        }
         let mut random = Random::from_number(9);
         for round in 0..2_000_u16 {
             let number = random.next_u32().to_be_bytes()[0];
@@ -47,15 +50,23 @@ fn nothing_unauthenticated_touches_an_established_session() {
 
 #[test]
 fn forged_records_do_not_make_a_session_deaf_to_a_goodbye() {
-    let mut pair = Pair::new(&BROWSER);
-    pair.run();
-    for number in 0..200 {
-        pair.server.handle_datagram(pair.now, &record(21, 1, number, &[0; 26]));
-        pair.server.handle_datagram(pair.now, &record(22, 1, number, &[0; 48]));
+    for is_settled in [false, true] {
+        let mut pair = Pair::new(&BROWSER);
+        pair.run();
+        if is_settled {
+            pair.server.settle();
+        }
+        for number in 0..200 {
+            pair.server.handle_datagram(pair.now, &record(22, 1, number, &[0; 48]));
+            assert_eq!(pair.server.is_settled(), is_settled, "a handshake record needs no endpoint");
+        }
+        for number in 0..200 {
+            pair.server.handle_datagram(pair.now, &record(21, 1, number, &[0; 26]));
+        }
+        pair.client.close(pair.now);
+        pair.deliver(&mut |_, datagram| vec![datagram]);
+        assert_eq!(pair.server_end.as_deref(), Some("Closed"));
     }
-    pair.client.close(pair.now);
-    pair.deliver(&mut |_, datagram| vec![datagram]);
-    assert_eq!(pair.server_end.as_deref(), Some("Closed"));
 }
 
 #[test]
