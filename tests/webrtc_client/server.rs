@@ -22,6 +22,9 @@ impl Server {
         config.listen.metrics = SocketAddr::new(loopback, 0);
         config.listen.media = vec![loopback];
         config.tokens.secret = Secret::new(SECRET);
+        // The two of each story live on two media workers, so that everything crosses; the browsers'
+        // stories are on one.
+        (config.node.workers, config.node.seats_per_worker) = (2, 1);
         Self(serve(&config).await.unwrap())
     }
 
