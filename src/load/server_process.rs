@@ -38,7 +38,8 @@ impl Launch<'_> {
     pub(super) fn start(self) -> io::Result<ServerProcess> {
         let Self { command, netns, stdout, processor, leftovers } = self;
         // From here on the folder goes whatever happens.
-        let spawned = within(netns, command).stdin(Stdio::null()).stdout(stdout).spawn();
+        // Its standard input ends with this process, however that ends: a server may go by that.
+        let spawned = within(netns, command).stdin(Stdio::piped()).stdout(stdout).spawn();
         let child = spawned.inspect_err(|_| _ = fs::remove_dir_all(&leftovers))?;
         if let Some(processor) = processor
             && let Ok(pid) = i32::try_from(child.id())
@@ -74,11 +75,17 @@ impl ServerProcess {
     }
 }
 
+impl ServerProcess {
+    fn remove_leftovers(&self) {
+        let _ = fs::remove_dir_all(&self.leftovers);
+    }
+}
+
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.leftovers);
+        self.remove_leftovers();
     }
 }
 
@@ -104,11 +111,13 @@ impl SpawnedServer {
         let config = folder.join("anteroom.toml");
         fs::write(&config, configuration(options))?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("serve").arg("--config").arg(&config);
+        command.arg("serve").arg("--until-stdin-closes").arg("--config").arg(&config);
         let netns = options.netns.as_deref();
         let mut process =
             Launch { command, netns, stdout: Stdio::piped(), processor, leftovers: folder }.start()?;
         let greeting = process.first_line()?;
+        // It has read its settings, and this process may be killed before it can tidy up.
+        process.remove_leftovers();
         let address = greeting.split("http://").nth(1).map(|rest| rest.trim().trim_end_matches('/'));
         match address {
             Some(address) => Ok(Self { process, http_address: address.to_owned() }),
