@@ -35,7 +35,7 @@ enum Command {
     Demo(DemoArguments),
     /// Put synthetic participants on a server, and say what reached them, how late, and what it cost
     /// the server beside a raw sender.
-    Load(LoadOptions),
+    Load(Box<LoadOptions>),
 }
 
 #[derive(Args)]
@@ -188,7 +188,7 @@ fn run_demo(arguments: &DemoArguments) -> Result<bool, String> {
     runtime.block_on(async {
         let running = serve(&config).await.map_err(|error| error.to_string())?;
         let address = running.http_addresses().first().map(ToString::to_string).unwrap_or_default();
-        let report = load::run(&options, &address).await.map_err(|error| error.to_string())?;
+        let report = load::run_demo(&options, &address).await.map_err(|error| error.to_string())?;
         if arguments.json {
             for problem in &report.problems {
                 let _ = writeln!(io::stderr(), "problem: {problem}");

@@ -10,6 +10,7 @@
 )]
 
 use std::fs;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -74,4 +75,35 @@ fn a_run_that_is_interrupted_takes_its_server_with_it() {
     let status = run.wait().unwrap();
     assert_eq!(status.code(), Some(1));
     assert!(!Path::new(&format!("/proc/{server}")).exists());
+}
+
+#[test]
+fn what_makes_no_sense_is_refused_before_anything_starts() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(b"[people]\nparticipants = 5\nrooms = 6\n").unwrap();
+    let path = file.path().to_str().unwrap();
+    for (arguments, said) in [
+        (vec!["--spawn", "--participants", "0"], "--participants: has to be from 1 to 20000"),
+        (vec!["--spawn", "--loss", "0.1"], "--loss goes with --profile impaired only"),
+        (vec!["--spawn", "--scenario", path], "line 3: `rooms` in [people]: there are only 5 participants"),
+    ] {
+        let began = Instant::now();
+        let output = load(&arguments).output().unwrap();
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0));
+        assert!(error.contains(said) && error.lines().count() == 1, "{error}");
+        assert!(began.elapsed() < Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn a_page_shows_what_a_run_was_like() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let path = file.path().to_str().unwrap();
+    let options = ["--spawn", "--profile", "join-storm", "--joins-per-second", "10", "--rooms", "2"];
+    let run = load(&options).args(["--seconds", "2", "--html", path]).output().unwrap();
+    let printed = String::from_utf8(run.stdout).unwrap();
+    assert!(run.status.success() && printed.contains("joins / failed"), "{printed}");
+    let page = fs::read_to_string(path).unwrap();
+    assert!(page.contains("Joins, per second") && page.contains("joins / failed"), "{page}");
 }
