@@ -283,7 +283,7 @@ impl Runner {
     /// overtook its `slots` event would else be judged by an older one.
     async fn leave(&mut self) -> Result<(), PersonError> {
         self.media.give(Order::Deafen { id: self.id }).await;
-        let id = self.signalling.request("listBreakoutRooms", &json!({})).await?;
+        let id = self.signalling.request("leaveRoom", &json!({})).await?;
         let read = async {
             loop {
                 let frame = self.signalling.next().await?;
@@ -293,9 +293,8 @@ impl Runner {
                 self.on_frame(frame).await;
             }
         };
-        let late = |_| PersonError::Late("the last answer".to_owned(), PATIENCE);
+        let late = |_| PersonError::Late("the answer to `leaveRoom`".to_owned(), PATIENCE);
         tokio::time::timeout(PATIENCE, read).await.map_err(late)??;
-        let _ = self.signalling.request("leaveRoom", &json!({})).await;
         self.signalling.close().await;
         Ok(())
     }

@@ -22,7 +22,7 @@ use super::html::{self, Sample};
 use super::load_report::{Latency, LoadReport};
 use super::options::{LoadOptions, TargetKind};
 use super::person::PersonError;
-use super::process::{cpu_ns, resident_kib, thread_times};
+use super::process::{cpu_ns, machine_cpu_ns, resident_kib, thread_times};
 use super::scenario::Scenario;
 use super::servers::{self, Attendee, Target};
 use super::watch::watch;
@@ -149,6 +149,7 @@ struct Look {
     server: Option<u64>,
     workers: Vec<u64>,
     tool: u64,
+    machine: u64,
 }
 
 impl Run {
@@ -211,10 +212,12 @@ impl Run {
     /// Processor time of the server, of each of its media workers, and of this process.
     fn look(&self) -> Look {
         let tool = cpu_ns(std::process::id()).unwrap_or(0);
-        let Some(pid) = self.pid else { return Look { server: None, workers: Vec::new(), tool } };
+        let machine = machine_cpu_ns().unwrap_or(0);
+        let Some(pid) = self.pid else { return Look { server: None, workers: Vec::new(), tool, machine } };
         let workers = thread_times(pid).unwrap_or_default();
         let workers = workers.iter().filter(|thread| thread.name.starts_with("media-"));
-        Look { server: cpu_ns(pid).ok(), workers: workers.map(|thread| thread.cpu_ns).collect(), tool }
+        let workers = workers.map(|thread| thread.cpu_ns).collect();
+        Look { server: cpu_ns(pid).ok(), workers, tool, machine }
     }
 
     /// Sets the rate that was asked for, or finds the one at which a worker is as busy as asked.

@@ -20,6 +20,8 @@ const MAX_REASONS: usize = 5;
 /// Those who came and left again.
 #[derive(Debug, Default)]
 pub(in super::super) struct Newcomers {
+    /// How many joins a second were asked for.
+    pub(in super::super) wanted: f64,
     /// Joins that were to be made.
     pub(in super::super) asked: u64,
     /// From the moment when each was to begin to the first packet that could be decrypted.
@@ -39,7 +41,7 @@ type Visited = Result<(Duration, Vec<ParticipantReport>), PersonError>;
 /// Lets people come until `ends`, and waits until they have left.
 pub(super) async fn newcomers(stage: &Stage<'_>, target: Arc<dyn Target>, ends: Time) -> Newcomers {
     let operations = &stage.scenario.operations;
-    let mut came = Newcomers::default();
+    let mut came = Newcomers { wanted: operations.joins, ..Newcomers::default() };
     let Some(interval) = interval_of(operations.joins) else { return came };
     let stay = Duration::from_secs_f64(operations.stay_seconds);
     let (most, first) = (stage.scenario.newcomers_at_once(), stage.count());

@@ -14,6 +14,10 @@ use crate::client::ParticipantReport;
 const MAX_PROBLEMS: usize = 20;
 /// The share of a processor above which a thread is at its limit.
 const SATURATED: f64 = 0.9;
+/// The share of the machine above which others disturb the measurement.
+const OTHERS: f64 = 0.1;
+/// The share of the joins that were asked for below which the tool does not keep up.
+const KEEPS_UP: f64 = 0.98;
 
 impl LoadReport {
     /// Something was wrong.
@@ -61,6 +65,11 @@ impl LoadReport {
         self.newcomers_ms = Percentiles::of(&came.heard_in);
         if came.asked == 0 {
             self.joins_per_second = 0.0;
+        } else if self.joins_per_second < KEEPS_UP * came.wanted {
+            let (begun, wanted) = (self.joins_per_second, came.wanted);
+            self.note(&format!(
+                "the tool began {begun:.0} joins a second and not {wanted:.0}: it is at its limit"
+            ));
         }
         came.reports.iter().for_each(|found| self.add(found));
         for reason in came.reasons {
@@ -92,25 +101,30 @@ impl LoadReport {
         self.server_cpu = server.map(|ns| share_of(ns, took));
         self.worker_utilisation = utilisation(&before.workers, &after.workers, took);
         self.tool_cpu = share_of(after.tool.saturating_sub(before.tool), took);
-        let mut note = |what: String| self.notes.push(what);
         if self.generator_cpu > SATURATED {
-            note(
-                "the thread of the participants' media was at its limit: it is what was measured".to_owned(),
-            );
+            self.note("the thread of the participants' media was at its limit: it is what was measured");
         }
         if self.worker_utilisation.is_some_and(|share| share > SATURATED) {
-            note("the busiest media worker was at its limit".to_owned());
+            self.note("the busiest media worker was at its limit");
         }
         let processors = std::thread::available_parallelism().map_or(1, |count| count.get());
-        let used = self.tool_cpu + self.server_cpu.unwrap_or(0.0);
         let all = f64::from(u32::try_from(processors).unwrap_or(u32::MAX));
-        if used > SATURATED * all {
-            let (tool, server) = (self.tool_cpu, self.server_cpu.unwrap_or(0.0));
-            note(format!(
-                "the machine was at its limit: of {processors} processors the server used {server:.2} and the \
-                 participants {tool:.2}"
+        let (tool, server) = (self.tool_cpu, self.server_cpu.unwrap_or(0.0));
+        let machine = share_of(after.machine.saturating_sub(before.machine), took);
+        let others = (machine - tool - server).max(0.0);
+        if machine > SATURATED * all {
+            self.note(&format!(
+                "the machine was at its limit: of {processors} processors the server used {server:.2}, the \
+                 participants {tool:.2}, others {others:.2}"
             ));
+        } else if others > OTHERS * all {
+            self.note(&format!("others on this machine used {others:.2} of {processors} processors"));
         }
+    }
+
+    /// What was at its limit.
+    fn note(&mut self, what: &str) {
+        self.notes.push(what.to_owned());
     }
 
     /// The raw sender's figures.

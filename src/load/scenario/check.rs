@@ -40,7 +40,15 @@ impl Scenario {
         self.check_ranges()?;
         self.check_people()?;
         self.check_turns()?;
-        self.check_breakouts()
+        self.check_breakouts()?;
+        if self.operations.joins > 0.0 && self.sound.talkers == 0 {
+            return fault(
+                "operations",
+                "joins",
+                "newcomers wait for something to hear: [sound] has no talkers",
+            );
+        }
+        Ok(())
     }
 
     fn check_ranges(&self) -> Result<(), Fault> {
@@ -129,13 +137,6 @@ impl Scenario {
 
     fn check_breakouts(&self) -> Result<(), Fault> {
         let Self { people, sound, breakouts, operations, .. } = self;
-        if operations.joins > 0.0 && sound.talkers == 0 {
-            return fault(
-                "operations",
-                "joins",
-                "newcomers wait for something to hear: [sound] has no talkers",
-            );
-        }
         if !breakouts.deal && operations.moves == 0.0 {
             if operations.clears + operations.destroys > 0.0 {
                 return fault("operations", "moves", "nobody would be brought home by a clear or a destroy");
