@@ -282,7 +282,10 @@ impl Runner {
     /// Hears nothing more, reads what the server had said of what was heard, and leaves: a packet that
     /// overtook its `slots` event would else be judged by an older one.
     async fn leave(&mut self) -> Result<(), PersonError> {
-        self.media.give(Order::Deafen { id: self.id }).await;
+        let (done, is_done) = oneshot::channel();
+        self.media.give(Order::Deafen { id: self.id, done }).await;
+        // The server closes the connection with what follows, and that is no failure.
+        let _ = is_done.await;
         let id = self.signalling.request("leaveRoom", &json!({})).await?;
         let read = async {
             loop {

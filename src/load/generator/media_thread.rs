@@ -104,7 +104,10 @@ impl MediaThread {
             Order::Level { id, level } => crowd.with(id, |participant| participant.set_level(level)),
             Order::Homecoming(homecoming) => crowd.expect_home(homecoming),
             Order::Away { id } => crowd.send_away(id),
-            Order::Deafen { id } => crowd.deafen(id),
+            Order::Deafen { id, done } => {
+                crowd.deafen(id);
+                let _ = done.send(());
+            }
             Order::Remove { id, report } => {
                 if let Some(found) = crowd.remove(id) {
                     let _ = report.send(found);

@@ -86,6 +86,8 @@ pub(crate) enum Order {
     Deafen {
         /// Its number.
         id: usize,
+        /// Told when it counts.
+        done: oneshot::Sender<()>,
     },
     /// It is gone.
     Remove {

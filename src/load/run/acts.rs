@@ -27,6 +27,8 @@ pub(in super::super) struct Acted {
     pub(in super::super) turns: u64,
     /// Those who came and left again.
     pub(in super::super) newcomers: Newcomers,
+    /// What the server refused, or did not do in time; the rest of that act did not happen.
+    pub(in super::super) problems: Vec<String>,
 }
 
 /// What has to be there before it is played.
@@ -43,7 +45,7 @@ impl Act {
     }
 
     /// Plays until `ends`, and what belongs behind it.
-    pub(super) async fn play(self, cast: &Cast, ends: Time) -> Result<Acted, LoadError> {
+    pub(super) async fn play(self, cast: &Cast, ends: Time) -> Acted {
         let stage = cast.stage();
         let turns = async { if stage.scenario.has_turns() { take_turns(&stage, ends).await } else { Ok(0) } };
         let moved = async {
@@ -55,6 +57,10 @@ impl Act {
         };
         let came = newcomers(&stage, cast.target(), ends);
         let (turns, moved, newcomers) = tokio::join!(turns, moved, came);
-        Ok(Acted { turns: turns?, newcomers, ..moved? })
+        let mut problems = Vec::new();
+        let mut tell = |error: LoadError| problems.push(error.to_string());
+        let turns = turns.map_err(&mut tell).unwrap_or(0);
+        let moved = moved.map_err(&mut tell).unwrap_or_default();
+        Acted { turns, newcomers, problems, ..moved }
     }
 }

@@ -189,7 +189,6 @@ impl Run {
         let began = self.clock.now();
         let watched = watch(&self.generator, self.clock, self.pid, seconds);
         let (samples, acted) = tokio::join!(watched, act.play(&self.cast, began + seconds));
-        let acted = acted?;
         self.samples = samples;
         let (end, measured) = oneshot::channel();
         self.generator.orders().give(Order::End { measured: end }).await;

@@ -72,6 +72,9 @@ impl LoadReport {
             ));
         }
         came.reports.iter().for_each(|found| self.add(found));
+        for problem in acted.problems {
+            self.problem(problem);
+        }
         for reason in came.reasons {
             self.problem(format!("a join failed: {reason}"));
         }
