@@ -10,6 +10,7 @@ use anteroom::node::serve;
 use anteroom::telemetry::set_up_logs;
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 /// A participant's join takes ten times what the participant then takes. The system's allocator keeps
 /// that, in pieces between what stays; this one gives it back.
@@ -77,6 +78,9 @@ struct ServeArguments {
     /// with targets, such as `info,anteroom::node=debug`.
     #[arg(long, value_name = "FILTER")]
     log: Option<String>,
+    /// Stops when its standard input ends, as it does with whoever started it.
+    #[arg(long, hide = true)]
+    until_stdin_closes: bool,
 }
 
 fn main() -> ExitCode {
@@ -131,9 +135,19 @@ fn run_server(arguments: &ServeArguments) -> Result<(), String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         // Listened for before the server is up, so that none is missed.
-        let stop = stop_signal()?;
+        let signal = stop_signal()?;
+        let orphaned = arguments.until_stdin_closes.then(stdin_end).transpose()?;
         let running = serve(&config).await.map_err(|error| error.to_string())?;
         greet(&running)?;
+        let stop = async {
+            match orphaned {
+                Some(orphaned) => tokio::select! {
+                    () = signal => {}
+                    _ = orphaned => {}
+                },
+                None => signal.await,
+            }
+        };
         running.run_until(stop).await.map_err(|error| error.to_string())
     })
 }
@@ -148,6 +162,18 @@ fn stop_signal() -> Result<impl Future<Output = ()>, String> {
             _ = interrupt.recv() => {}
         }
     })
+}
+
+/// Told when standard input ends. The runtime's own reader of it would hold up a stop by signal.
+fn stdin_end() -> Result<oneshot::Receiver<()>, String> {
+    let (told, ended) = oneshot::channel();
+    let wait = move || {
+        // What is written there is for nobody.
+        let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+        let _ = told.send(());
+    };
+    std::thread::Builder::new().name("stdin".to_owned()).spawn(wait).map_err(|error| error.to_string())?;
+    Ok(ended)
 }
 
 /// Answers whether all was well.
@@ -167,7 +193,7 @@ fn run_demo(arguments: &DemoArguments) -> Result<bool, String> {
     runtime.block_on(async {
         let running = serve(&config).await.map_err(|error| error.to_string())?;
         let address = running.http_addresses().first().map(ToString::to_string).unwrap_or_default();
-        let report = load::run(&options, &address).await.map_err(|error| error.to_string())?;
+        let report = load::run_demo(&options, &address).await.map_err(|error| error.to_string())?;
         if arguments.json {
             for problem in &report.problems {
                 let _ = writeln!(io::stderr(), "problem: {problem}");
@@ -189,7 +215,14 @@ fn run_demo(arguments: &DemoArguments) -> Result<bool, String> {
 /// Answers whether all was well.
 fn run_load(options: &LoadOptions) -> Result<bool, String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    let report = runtime.block_on(load::run_load(options)).map_err(|error| error.to_string())?;
+    let report = runtime.block_on(async {
+        // A run that is left behind takes its server with it.
+        let stop = stop_signal()?;
+        tokio::select! {
+            report = load::run_load(options) => report.map_err(|error| error.to_string()),
+            () = stop => Err("stopped before the end".to_owned()),
+        }
+    })?;
     say(&if options.json {
         serde_json::to_string(&report).map_err(|error| error.to_string())?
     } else {

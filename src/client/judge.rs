@@ -5,7 +5,7 @@
 //! covers it is there; what it is judged by is the order in which the server applied moves, as the
 //! sequence numbers hold it, and never the order in which two channels happened to deliver.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::mark::Mark;
 use super::seen_window::{Seen, SeenWindow};
@@ -53,7 +53,14 @@ pub struct Verdict {
     /// Packets that a publisher sent and that never got a sequence number, while its stream filled
     /// the slot without a break.
     pub left_out: u64,
+    /// Packets that an impaired network took on their way from the server. They are not in `lost`.
+    pub taken: u64,
+    /// Packets in `lost` or `left_out` that the network took on their way to the server.
+    pub explained: u64,
 }
+
+/// A packet by what its publisher calls it: who, what, and its own count.
+pub type Sent = (ClientId, Kind, u64);
 
 #[derive(Clone, Copy, Debug)]
 struct Binding {
@@ -81,6 +88,8 @@ struct SlotRecord {
     bindings: VecDeque<Binding>,
     waiting: VecDeque<Stretch>,
     seen: SeenWindow,
+    /// What the packet with the highest number said of itself.
+    last: Option<(Origin, u64)>,
     missing: u64,
     duplicates: u64,
 }
@@ -90,6 +99,7 @@ struct SlotRecord {
 pub struct Judge {
     slots: BTreeMap<Ssrc, SlotRecord>,
     verdict: Verdict,
+    holes: BTreeSet<Sent>,
     examples: Vec<(Ssrc, u64, Wrong)>,
 }
 
@@ -97,6 +107,8 @@ pub struct Judge {
 const MAX_WAITING: usize = 4096;
 /// Wrong packets that are kept for the report.
 const MAX_EXAMPLES: usize = 16;
+/// Missing packets that are remembered by name: with more, a run is lost anyway.
+const MAX_HOLES: usize = 65_536;
 
 impl Judge {
     /// Takes a whole `slots` event of the room with this [`super::room_tag`].
@@ -116,9 +128,11 @@ impl Judge {
     /// Takes a packet: its slot, extended sequence number and payload mark.
     pub fn packet(&mut self, ssrc: Ssrc, seq: u64, mark: Option<Mark>) {
         let record = self.slots.entry(ssrc).or_default();
-        if !record.note_sequence(seq) {
+        let seen = record.note_sequence(seq);
+        if seen == Seen::Before {
             return;
         }
+        record.note_holes(&mut self.holes, seen, mark);
         let origin = mark.map(|mark| (mark.publisher, mark.kind, mark.room));
         let counter = mark.map_or(0, |mark| mark.counter);
         match record.waiting.back_mut() {
@@ -135,6 +149,20 @@ impl Judge {
             self.settle(ssrc, false);
             self.settle_first(ssrc, u64::MAX);
         }
+    }
+
+    /// An impaired network has taken a packet that was on its way here: it is not missed.
+    pub fn taken(&mut self, ssrc: Ssrc, seq: u64, mark: Option<Mark>) {
+        let record = self.slots.entry(ssrc).or_default();
+        let seen = record.note_sequence(seq);
+        record.note_holes(&mut self.holes, seen, mark);
+        self.verdict.taken += 1;
+    }
+
+    /// Finds those of the missing packets that never reached the server.
+    pub fn explain(&mut self, taken: &BTreeSet<Sent>) {
+        let explained = self.holes.iter().filter(|hole| taken.contains(*hole)).count();
+        self.verdict.explained = u64::try_from(explained).unwrap_or(0);
     }
 
     /// Judges what still waits, by the last event: call it when nothing more will come.
@@ -208,17 +236,31 @@ impl Judge {
 }
 
 impl SlotRecord {
-    /// Counts gaps and duplicates; answers whether the packet is new.
-    fn note_sequence(&mut self, seq: u64) -> bool {
-        match self.seen.note(seq) {
+    /// Counts gaps and duplicates.
+    fn note_sequence(&mut self, seq: u64) -> Seen {
+        let seen = self.seen.note(seq);
+        match seen {
             Seen::Ahead { skipped } => self.missing += skipped,
             Seen::Late => self.missing = self.missing.saturating_sub(1),
-            Seen::Before => {
-                self.duplicates += 1;
-                return false;
-            }
+            Seen::Before => self.duplicates += 1,
         }
-        true
+        seen
+    }
+
+    /// Names what a publisher's count passes over while its stream fills the slot.
+    fn note_holes(&mut self, holes: &mut BTreeSet<Sent>, seen: Seen, mark: Option<Mark>) {
+        let Some(mark) = mark else { return };
+        let origin = (mark.publisher, mark.kind, mark.room);
+        match (seen, self.last) {
+            (Seen::Ahead { .. }, last) => {
+                let before = last.filter(|(of, _)| *of == origin).map_or(mark.counter, |(_, last)| last + 1);
+                let room = MAX_HOLES.saturating_sub(holes.len());
+                holes.extend((before..mark.counter).take(room).map(|c| (mark.publisher, mark.kind, c)));
+                self.last = Some((origin, mark.counter));
+            }
+            (Seen::Late, _) => _ = holes.remove(&(mark.publisher, mark.kind, mark.counter)),
+            (Seen::Before, _) => {}
+        }
     }
 
     /// Where the binding ends that covers a sequence number.
@@ -302,6 +344,22 @@ mod tests {
         judge.packet(SLOT, 0, mark(ALICE, "main"));
         judge.finish();
         assert_eq!(judge.verdict().wrong_group, 1);
+    }
+
+    #[test]
+    fn what_the_network_took_is_told_from_what_the_server_lost() {
+        let mut judge = Judge::default();
+        judge.slots(room_tag("main"), &claim(0, Some(ALICE)));
+        let numbered = |counter| mark(ALICE, "main").map(|mark| Mark { counter, ..mark });
+        judge.packet(SLOT, 0, numbered(100));
+        judge.taken(SLOT, 1, numbered(101));
+        judge.packet(SLOT, 5, numbered(105));
+        judge.packet(SLOT, 3, numbered(103));
+        judge.finish();
+        // 102 was taken before it reached the server; nobody took 104.
+        judge.explain(&[(ALICE, Kind::Audio, 102), (BOB, Kind::Audio, 104)].into());
+        let verdict = judge.verdict();
+        assert_eq!((verdict.taken, verdict.lost, verdict.explained), (1, 2, 1));
     }
 
     #[test]

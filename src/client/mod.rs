@@ -12,7 +12,7 @@ mod source;
 mod tally;
 mod transport;
 
-pub use judge::{Judge, SlotClaim, Verdict, Wrong};
+pub use judge::{Judge, Sent, SlotClaim, Verdict, Wrong};
 pub use mark::{Mark, room_tag};
 pub use participant::{
     Heard, Participant, ParticipantError, ParticipantReport, ParticipantSettings, ServerKind,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::first_packet::FirstPacket;
 use super::ice::ClientIce;
-use super::judge::{Judge, SlotClaim, Verdict, Wrong};
+use super::judge::{Judge, Sent, SlotClaim, Verdict, Wrong};
 use super::mark::Mark;
 use super::reception::Reception;
 use super::source::{Labels, Pattern, Place, Source};
@@ -20,6 +20,7 @@ use crate::transport::sdp::{
     ClientCandidate, ListenerDescription, Numbering, OfferBuilder, OfferedSend, ServerAnswer, ServerOffer,
 };
 use crate::transport::{Codec, ExtensionIds, Fingerprint, TimeAnchor};
+use crate::wire::demux::{DatagramKind, classify};
 use crate::wire::rtcp::{RtcpPacket, packets};
 use crate::wire::rtp::RtpView;
 
@@ -70,6 +71,8 @@ impl Default for ParticipantSettings {
 /// A marked packet that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
+    /// The room that it was sent into: [`super::room_tag`] of its id.
+    pub room: u64,
     /// When it should have left its publisher, by the publisher's clock.
     pub sent_at: Time,
 }
@@ -120,6 +123,8 @@ pub struct Participant {
     place: Option<Place>,
     audio_slots: BTreeSet<Ssrc>,
     transport_sequence: u16,
+    /// The media packet that was fetched last, if what was fetched last is one.
+    last_sent: Option<Sent>,
     /// The sender of reports where there is no source.
     own_ssrc: Ssrc,
     judge: Judge,
@@ -189,6 +194,7 @@ impl Participant {
             place: None,
             audio_slots: BTreeSet::new(),
             transport_sequence: 0,
+            last_sent: None,
             own_ssrc,
             judge: Judge::default(),
             tally: Tally::default(),
@@ -371,7 +377,7 @@ impl Participant {
         if is_sound {
             self.first_packet.packet(now, view.ssrc(), index, mark.map(|mark| mark.room));
         }
-        mark.map(|mark| Heard { sent_at: mark.sent_at })
+        mark.map(|mark| Heard { room: mark.room, sent_at: mark.sent_at })
     }
 
     fn on_rtcp(&mut self, now: Time, compound: &[u8]) {
@@ -392,6 +398,7 @@ impl Participant {
     /// Writes the next datagram into `out` (at least 1,500 bytes); answers where it goes and its
     /// length. Call until `None`.
     pub fn poll_transmit(&mut self, now: Time, out: &mut [u8]) -> Option<(SocketAddr, usize)> {
+        self.last_sent = None;
         let transport = self.transport.as_mut()?;
         if let Some(datagram) = transport.poll_transmit(now, &mut self.random, out) {
             return Some(datagram);
@@ -403,14 +410,34 @@ impl Participant {
         }
         let place = self.place?;
         for source in &mut self.sources {
+            let sent = (place.client, source.kind(), source.counter());
             let Ok(Some((len, index))) = source.poll(now, place, self.transport_sequence, out) else {
                 continue;
             };
             self.transport_sequence = self.transport_sequence.wrapping_add(1);
             self.report.sent += 1;
+            self.last_sent = Some(sent);
             return transport.seal_rtp(out, len, index).ok().flatten().map(|len| (to, len));
         }
         None
+    }
+
+    /// The media packet that [`Self::poll_transmit`] has just written, if it was one.
+    #[must_use]
+    pub fn last_sent(&self) -> Option<Sent> {
+        self.last_sent
+    }
+
+    /// An impaired network has taken this datagram, which was on its way here.
+    pub fn lose(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8]) {
+        let is_media = matches!(classify(datagram), Some(DatagramKind::Rtp));
+        let Some(transport) = self.transport.as_mut().filter(|_| is_media) else { return };
+        // Opened, so that it is known which one it was.
+        if let Opened::Rtp(len, index) = transport.handle(now, from, datagram)
+            && let Ok(view) = RtpView::parse(datagram.get(..len).unwrap_or_default())
+        {
+            self.judge.taken(view.ssrc(), index, Mark::find(view.payload()));
+        }
     }
 
     /// When [`Self::handle_timeout`] and [`Self::poll_transmit`] have something to do.
@@ -431,6 +458,11 @@ impl Participant {
         if let Some(transport) = &mut self.transport {
             transport.handle_timeout(now);
         }
+    }
+
+    /// Says which packets of anybody an impaired network took before they reached the server.
+    pub fn explain(&mut self, taken: &BTreeSet<Sent>) {
+        self.judge.explain(taken);
     }
 
     /// Ends the participant and answers what it found.

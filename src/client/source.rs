@@ -130,6 +130,12 @@ impl Source {
         self.kind
     }
 
+    /// How many packets it has sent: what the next one is counted as.
+    #[must_use]
+    pub fn counter(&self) -> u64 {
+        self.counter
+    }
+
     /// Its SSRC.
     #[must_use]
     pub fn ssrc(&self) -> Ssrc {

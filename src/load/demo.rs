@@ -3,13 +3,13 @@
 use std::io::{IsTerminal, Write as _};
 use std::time::Duration;
 
+use super::demo_meeting::{Meeting, Tally};
 use super::dev_token::{TokenError, development_token};
 use super::generator::{Addressing, Generator, GeneratorSettings, Orders};
 use super::person::{Newcomer, Person, PersonError};
 use super::report::{DemoReport, Percentiles};
-use super::scenario::{Meeting, Tally};
 use crate::base::Random;
-use crate::client::{ParticipantReport, ParticipantSettings};
+use crate::client::{ClientIdentity, ParticipantReport, ParticipantSettings};
 use crate::message::Role;
 use crate::telemetry::Clock;
 
@@ -68,6 +68,7 @@ pub async fn run(options: &DemoOptions, http_address: &str) -> Result<DemoReport
         gro: true,
         processor: None,
         clock,
+        network: None,
     };
     let generator = Generator::start(settings)?;
     let people = bring_in(options, http_address, &generator.orders(), &live).await?;
@@ -125,8 +126,19 @@ async fn bring_in(
             async move {
                 let token = development_token(http_address, "demo", &name, role).await?;
                 let settings = ParticipantSettings::default();
-                let newcomer =
-                    Newcomer { http_address, name: &name, token: &token, id: number, settings, random };
+                let made = ClientIdentity::generate().map_err(|e| PersonError::Transport(e.to_string()));
+                let identity = made.map_err(|error| DemoError::Person { who: name.clone(), error })?;
+                let (token, began) = (token.as_str(), None);
+                let newcomer = Newcomer {
+                    http_address,
+                    name: &name,
+                    token,
+                    id: number,
+                    settings,
+                    random,
+                    began,
+                    identity,
+                };
                 let joined = Person::join(newcomer, media).await;
                 let person = joined.map_err(|error| DemoError::Person { who: name.clone(), error })?;
                 let up = person.wait("media connected", |state| state.media.joined_in.is_some()).await;

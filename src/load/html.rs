@@ -17,6 +17,10 @@ pub(super) struct Sample {
     pub(super) p99: f64,
     /// Packets that should have come in the step and did not.
     pub(super) lost: f64,
+    /// Participants who heard something for the first time, per second.
+    pub(super) joined: f64,
+    /// Datagrams that the impaired network dropped, per second.
+    pub(super) dropped: f64,
     /// The share of one processor that the whole server used.
     pub(super) server: f64,
     /// The share of one processor that the participants' media used.
@@ -26,15 +30,20 @@ pub(super) struct Sample {
 /// A line of a plot: its name and its value in a sample.
 type Line = (&'static str, fn(&Sample) -> f64);
 
-const PLOTS: [(&str, &[Line]); 4] = [
+/// What is plotted; the last two where there is something to see.
+const PLOTS: [(&str, &[Line]); 6] = [
     ("Latency, ms", &[("median", |sample| sample.p50), ("99th percentile", |sample| sample.p99)]),
     ("Packets received, per second", &[("received", |sample| sample.received)]),
     ("Packets lost, per step", &[("lost", |sample| sample.lost)]),
     (
         "Share of one processor",
-        &[("server", |sample| sample.server), ("participants", |sample| sample.generator)],
+        &[("server", |sample| sample.server), ("participants' media", |sample| sample.generator)],
     ),
+    ("Joins, per second", &[("heard something", |sample| sample.joined)]),
+    ("Datagrams dropped by the impaired network, per second", &[("dropped", |sample| sample.dropped)]),
 ];
+/// The plots that every run has.
+const ALWAYS: usize = 4;
 const COLOURS: [&str; 2] = ["#1b7340", "#8a4f3d"];
 const WIDTH: f64 = 720.0;
 const HEIGHT: f64 = 200.0;
@@ -53,7 +62,11 @@ pub(super) fn page(report: &LoadReport, samples: &[Sample]) -> String {
     );
     html.push_str(&escape(&report.text()));
     html.push_str("</pre>\n");
-    for (title, lines) in PLOTS {
+    for (number, (title, lines)) in PLOTS.into_iter().enumerate() {
+        let is_flat = samples.iter().all(|sample| lines.iter().all(|(_, value)| value(sample) == 0.0));
+        if number >= ALWAYS && is_flat {
+            continue;
+        }
         let _ = write!(html, "<h2>{title}</h2>\n{}", plot(lines, samples));
     }
     html.push_str("</html>\n");
@@ -115,6 +128,8 @@ mod tests {
         let html = page(&report, &samples);
         assert!(html.contains("a &lt;server&gt; &amp; more"));
         assert_eq!(html.matches("<polyline").count(), 6);
+        let busy = [Sample { joined: 1.0, dropped: 2.0, ..Sample::default() }];
+        assert_eq!(page(&report, &busy).matches("<polyline").count(), 8);
         assert!(page(&report, &[]).contains("</html>"));
     }
 }

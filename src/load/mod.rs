@@ -2,18 +2,18 @@
 
 #![expect(clippy::disallowed_methods, reason = "a load generator lives at the edge: it starts tasks")]
 
-mod churn;
 mod demo;
+mod demo_meeting;
 mod dev_token;
 mod floor;
 mod generator;
 mod html;
 mod load_report;
-mod load_run;
 mod options;
 mod person;
 mod process;
 mod report;
+mod run;
 mod scenario;
 mod server_process;
 mod servers;
@@ -21,11 +21,12 @@ mod signalling;
 mod tokens;
 mod watch;
 
-pub use demo::{DemoError, DemoOptions, run};
+pub use demo::{DemoError, DemoOptions, run as run_demo};
 pub use dev_token::TokenError;
 pub use load_report::{Latency, LoadReport};
-pub use load_run::{LoadError, run_load};
-pub use options::{FrameBurst, LoadOptions, Profile, TargetKind};
+pub use options::{FrameBurst, LoadOptions, TargetKind};
 pub use person::PersonError;
 pub use report::{DemoReport, Percentiles};
+pub use run::{LoadError, run_load};
+pub use scenario::{Profile, Scenario, ScenarioError};
 pub use signalling::SignallingError;

@@ -79,6 +79,10 @@ pub(super) struct Newcomer<'a> {
     pub settings: ParticipantSettings,
     /// Its randomness.
     pub random: Random,
+    /// When its join began; now, where nothing is said.
+    pub began: Option<Time>,
+    /// Its certificate.
+    pub identity: ClientIdentity,
 }
 
 /// The answer to a request.
@@ -213,11 +217,10 @@ impl Runner {
         media: Orders,
         (publish_state, news): (watch::Sender<PersonState>, MediaNews),
     ) -> Result<Self, PersonError> {
-        let Newcomer { http_address, token, id, settings, random, .. } = newcomer;
+        let Newcomer { http_address, token, id, settings, random, began, identity, .. } = newcomer;
         let clock = media.clock();
-        let began = clock.now();
+        let began = began.unwrap_or_else(|| clock.now());
         let mut signalling = Signalling::open(http_address, token).await?;
-        let identity = ClientIdentity::generate().map_err(|e| PersonError::Transport(e.to_string()))?;
         let mut participant = Participant::new(settings, anchor(clock), identity, random);
         let (sdp, tracks) = participant.offer();
         signalling.request("joinRoom", &json!({"sdp": sdp, "tracks": tracks})).await?;
@@ -243,9 +246,22 @@ impl Runner {
 
     async fn run(
         mut self,
+        inbox: mpsc::Receiver<Command>,
+        media: watch::Receiver<MediaState>,
+    ) -> Result<ParticipantReport, PersonError> {
+        let talked = self.converse(inbox, media).await;
+        let left = if talked.is_ok() { self.leave().await } else { Ok(()) };
+        let (report, reported) = oneshot::channel();
+        self.media.give(Order::Remove { id: self.id, report }).await;
+        let found = reported.await.map_err(|_| PersonError::Gone);
+        talked.and(left).and(found)
+    }
+
+    async fn converse(
+        &mut self,
         mut inbox: mpsc::Receiver<Command>,
         mut media: watch::Receiver<MediaState>,
-    ) -> Result<ParticipantReport, PersonError> {
+    ) -> Result<(), PersonError> {
         loop {
             self.tell();
             if self.state.media.failed {
@@ -255,17 +271,35 @@ impl Runner {
                 biased;
                 frame = self.signalling.next() => self.on_frame(frame?).await,
                 command = inbox.recv() => match command {
-                    Some(Command::Finish) | None => break,
+                    Some(Command::Finish) | None => return Ok(()),
                     Some(command) => self.on_command(command).await?,
                 },
                 Ok(()) = media.changed() => self.state.media = *media.borrow_and_update(),
             }
         }
-        let _ = self.signalling.request("leaveRoom", &json!({})).await;
+    }
+
+    /// Hears nothing more, reads what the server had said of what was heard, and leaves: a packet that
+    /// overtook its `slots` event would else be judged by an older one.
+    async fn leave(&mut self) -> Result<(), PersonError> {
+        let (done, is_done) = oneshot::channel();
+        self.media.give(Order::Deafen { id: self.id, done }).await;
+        // The server closes the connection with what follows, and that is no failure.
+        let _ = is_done.await;
+        let id = self.signalling.request("leaveRoom", &json!({})).await?;
+        let read = async {
+            loop {
+                let frame = self.signalling.next().await?;
+                if matches!(&frame, Incoming::Ack { id: answered, .. } if *answered == id) {
+                    return Ok::<_, PersonError>(());
+                }
+                self.on_frame(frame).await;
+            }
+        };
+        let late = |_| PersonError::Late("the answer to `leaveRoom`".to_owned(), PATIENCE);
+        tokio::time::timeout(PATIENCE, read).await.map_err(late)??;
         self.signalling.close().await;
-        let (report, reported) = oneshot::channel();
-        self.media.give(Order::Remove { id: self.id, report }).await;
-        reported.await.map_err(|_| PersonError::Gone)
+        Ok(())
     }
 
     fn tell(&mut self) {

@@ -5,13 +5,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// The median and the 99th percentile of durations, in milliseconds; zero where there is none.
+/// The median, the 99th percentile and the longest of durations, in milliseconds; zero where there is
+/// none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub struct Percentiles {
     /// The median.
     pub p50: f64,
     /// The 99th percentile.
     pub p99: f64,
+    /// The longest.
+    pub max: f64,
 }
 
 impl Percentiles {
@@ -24,7 +27,7 @@ impl Percentiles {
             let rank = (sorted.len() * percent).div_ceil(100).saturating_sub(1);
             sorted.get(rank).map_or(0.0, |found| (found.as_secs_f64() * 1e6).round() / 1e3)
         };
-        Self { p50: at(50), p99: at(99) }
+        Self { p50: at(50), p99: at(99), max: at(100) }
     }
 }
 
@@ -100,8 +103,8 @@ mod tests {
     #[test]
     fn percentiles_go_by_nearest_rank() {
         let durations: Vec<Duration> = (1..=100).map(Duration::from_millis).collect();
-        assert_eq!(Percentiles::of(&durations), Percentiles { p50: 50.0, p99: 99.0 });
-        assert_eq!(Percentiles::of(&durations[..1]), Percentiles { p50: 1.0, p99: 1.0 });
+        assert_eq!(Percentiles::of(&durations), Percentiles { p50: 50.0, p99: 99.0, max: 100.0 });
+        assert_eq!(Percentiles::of(&durations[..1]), Percentiles { p50: 1.0, p99: 1.0, max: 1.0 });
         assert_eq!(Percentiles::of(&[]), Percentiles::default());
     }
 }

@@ -1,5 +1,6 @@
 //! A server of the load tool's own, as a process beside it.
 
+use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::IpAddr;
@@ -10,6 +11,7 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::unistd::Pid;
 
 use super::options::LoadOptions;
+use super::scenario::Scenario;
 
 /// A process that ends with its handle.
 pub(super) struct ServerProcess {
@@ -38,7 +40,8 @@ impl Launch<'_> {
     pub(super) fn start(self) -> io::Result<ServerProcess> {
         let Self { command, netns, stdout, processor, leftovers } = self;
         // From here on the folder goes whatever happens.
-        let spawned = within(netns, command).stdin(Stdio::null()).stdout(stdout).spawn();
+        // Its standard input ends with this process, however that ends: a server may go by that.
+        let spawned = within(netns, command).stdin(Stdio::piped()).stdout(stdout).spawn();
         let child = spawned.inspect_err(|_| _ = fs::remove_dir_all(&leftovers))?;
         if let Some(processor) = processor
             && let Ok(pid) = i32::try_from(child.id())
@@ -74,11 +77,17 @@ impl ServerProcess {
     }
 }
 
+impl ServerProcess {
+    fn remove_leftovers(&self) {
+        let _ = fs::remove_dir_all(&self.leftovers);
+    }
+}
+
 impl Drop for ServerProcess {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.leftovers);
+        self.remove_leftovers();
     }
 }
 
@@ -98,17 +107,23 @@ impl SpawnedServer {
     ///
     /// # Errors
     /// Where it does not start; the text says what it printed.
-    pub(super) fn start(options: &LoadOptions, processor: Option<usize>) -> io::Result<Self> {
+    pub(super) fn start(
+        options: &LoadOptions,
+        limits: &Limits,
+        processor: Option<usize>,
+    ) -> io::Result<Self> {
         let folder = std::env::temp_dir().join(format!("anteroom-load-{}", std::process::id()));
         fs::create_dir_all(&folder)?;
         let config = folder.join("anteroom.toml");
-        fs::write(&config, configuration(options))?;
+        fs::write(&config, configuration(options, limits))?;
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("serve").arg("--config").arg(&config);
+        command.arg("serve").arg("--until-stdin-closes").arg("--config").arg(&config);
         let netns = options.netns.as_deref();
         let mut process =
             Launch { command, netns, stdout: Stdio::piped(), processor, leftovers: folder }.start()?;
         let greeting = process.first_line()?;
+        // It has read its settings, and this process may be killed before it can tidy up.
+        process.remove_leftovers();
         let address = greeting.split("http://").nth(1).map(|rest| rest.trim().trim_end_matches('/'));
         match address {
             Some(address) => Ok(Self { process, http_address: address.to_owned() }),
@@ -117,21 +132,55 @@ impl SpawnedServer {
     }
 }
 
-fn configuration(options: &LoadOptions) -> String {
-    let people = options.participants + options.publishers() + 16;
-    let a_room = people.div_ceil(options.rooms) + 16;
-    let (workers, talkers) = (options.workers, options.talkers.clamp(1, 16));
+/// The settings of a server that a test would run into.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Limits {
+    connections: usize,
+    seats_per_room: usize,
+    rooms: usize,
+    active_talkers: usize,
+}
+
+impl Limits {
+    /// What a scenario needs, and some more.
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let rooms = scenario.people.rooms.max(1);
+        let people = scenario.people.participants + scenario.publishers() + scenario.newcomers_at_once();
+        Self {
+            // Newcomers come before the connections of those who have left are closed.
+            connections: people + scenario.newcomers_at_once() + 64,
+            seats_per_room: (people.div_ceil(rooms) + 32).min(MOST_SEATS),
+            rooms: rooms + 16,
+            active_talkers: scenario.active_talkers(),
+        }
+    }
+}
+
+impl fmt::Display for Limits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { connections, seats_per_room, rooms, active_talkers } = self;
+        write!(
+            f,
+            "its limits at what the test needs: max_connections {connections}, max_participants \
+             {seats_per_room}, max_rooms {rooms}, max_active_talkers {active_talkers}"
+        )
+    }
+}
+
+/// The most that `max_participants` can be.
+const MOST_SEATS: usize = 5_000;
+
+fn configuration(options: &LoadOptions, limits: &Limits) -> String {
+    let Limits { connections, seats_per_room, rooms, active_talkers } = limits;
+    let LoadOptions { workers, hold_ms, seats_per_worker, .. } = options;
     let ip: IpAddr = options.interface_address;
     format!(
         "[listen]\nhttp = [\"{ip}\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\nmedia = [\"{ip}\"]\n\
-         [http]\nmax_connections = {}\n[tokens]\nsecret = \"{SECRET}\"\n\
-         [rooms]\nmax_participants = {a_room}\nmax_active_talkers = {}\n\
-         [media]\nhold_ms = {}\n[node]\nworkers = {workers}\nseats_per_worker = {}\nmax_rooms = {}\n[log]\nfilter = \"warn\"\n",
-        people + 64,
-        talkers.max(6),
-        options.hold_ms,
-        options.seats_per_worker,
-        options.rooms + 16,
+         [http]\nmax_connections = {connections}\n[tokens]\nsecret = \"{SECRET}\"\n\
+         [rooms]\nmax_participants = {seats_per_room}\nmax_active_talkers = {active_talkers}\n\
+         [media]\nhold_ms = {hold_ms}\n[node]\nworkers = {workers}\nseats_per_worker = {seats_per_worker}\n\
+         max_rooms = {rooms}\n\
+         [log]\nfilter = \"warn\"\n"
     )
 }
 

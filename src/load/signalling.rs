@@ -5,8 +5,13 @@ use std::collections::BTreeMap;
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
+use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
-use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
+use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+
+/// What a connection reads at once. There are thousands, and the usual 128 KiB would be most of the
+/// tool's memory.
+const BUFFER_BYTES: usize = 4 * 1024;
 
 /// Why signalling failed.
 #[derive(Debug, thiserror::Error)]
@@ -57,11 +62,9 @@ impl Signalling {
     /// [`SignallingError::WebSocket`] where the server does not answer or refuses the token.
     pub(super) async fn open(http_address: &str, token: &str) -> Result<Self, SignallingError> {
         let url = format!("ws://{http_address}/v1/ws?token={token}");
-        let (socket, _) = connect_async(url).await.map_err(Box::new)?;
-        if let MaybeTlsStream::Plain(stream) = socket.get_ref() {
-            // A request is one small frame: it has nothing to wait for.
-            let _ = stream.set_nodelay(true);
-        }
+        let config = WebSocketConfig::default().read_buffer_size(BUFFER_BYTES).write_buffer_size(0);
+        // A request is one small frame: it has nothing to wait for.
+        let (socket, _) = connect_async_with_config(url, Some(config), true).await.map_err(Box::new)?;
         Ok(Self { socket, next_id: 0, pending: BTreeMap::new() })
     }
 

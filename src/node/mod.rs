@@ -11,7 +11,6 @@ mod engine;
 mod http_listener;
 mod media_sender;
 mod media_socket;
-mod open_files;
 mod peers;
 mod serve;
 pub mod settings;

@@ -12,9 +12,9 @@ use tokio::task::JoinSet;
 use super::addresses::{bind_all, bind_tcp};
 use super::engine::{Engine, EngineFailed, NodeError, system_random};
 use super::http_listener::HttpListener;
-use super::open_files;
 use crate::api::{DoorSettings, TokenDoor, metrics_router, public_router};
 use crate::config::Config;
+use crate::telemetry::{OpenFiles, raise_open_files};
 
 /// Connections to the metrics' address: a few scrapers and probes.
 const METRICS_CONNECTIONS: usize = 64;
@@ -43,7 +43,7 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
     let metrics = config.listen.metrics;
     let metrics_listener = bind_all(&[metrics.ip()], metrics.port(), bind_tcp)
         .map_err(|(address, error)| NodeError::Bind { what: "metrics", address, error })?;
-    open_files::raise_and_tell(u64::from(config.http.max_connections));
+    allow_connections(u64::from(config.http.max_connections));
     let engine = Engine::start(config)?;
     let doors = DoorSettings {
         tokens,
@@ -62,6 +62,18 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
         listen(&mut listeners, metrics_listener, &router, (METRICS_CONNECTIONS, refused), "metrics")?;
     let metrics_address = addresses.first().copied().unwrap_or(metrics);
     Ok(Running { engine, http_addresses, metrics_address, is_development, listeners })
+}
+
+/// Raises the limit of open files and tells the operator where it stays too low.
+fn allow_connections(connections: u64) {
+    if let OpenFiles::Only(allowed) = raise_open_files(connections) {
+        tracing::warn!(
+            allowed,
+            connections,
+            "the limit of open files is below `max_connections` in [http]: raise LimitNOFILE of the unit (or \
+             `ulimit -Hn`), or lower the setting"
+        );
+    }
 }
 
 fn listen(

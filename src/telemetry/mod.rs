@@ -1,4 +1,4 @@
-//! Metrics, logs and the process's clocks.
+//! Metrics, logs, the process's clocks and its limit of open files.
 //!
 //! Names of metrics carry their unit, labels come from closed sets, and no id, name or token is a
 //! label or a field of a log line.
@@ -9,9 +9,11 @@ mod clock;
 mod counters;
 mod logs;
 mod metrics;
+mod open_files;
 pub mod settings;
 
 pub use clock::{Clock, wall_clock_seconds};
 pub use counters::CounterMirror;
 pub use logs::{LogSetupError, set_up_logs};
 pub use metrics::{DropReason, Metrics, RefusedFrame, RefusedLink, Totals};
+pub use open_files::{OpenFiles, raise_open_files};

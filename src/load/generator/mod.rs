@@ -1,6 +1,9 @@
 //! The media of all synthetic participants: one thread, few sockets, paced by each packet's own time.
 
+mod crowd;
+mod homecoming;
 mod media_thread;
+mod relay;
 mod sockets;
 mod timer;
 
@@ -13,7 +16,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 use tokio::sync::{mpsc, oneshot, watch};
 
+pub(crate) use homecoming::{HomeBy, Homecoming, Homecomings};
 pub(crate) use media_thread::pin_to;
+pub(crate) use relay::NetworkModel;
 pub(crate) use sockets::{Addressing, SinkSockets};
 
 use crate::base::{Kind, Time};
@@ -70,6 +75,20 @@ pub(crate) enum Order {
         /// How loud.
         level: u8,
     },
+    /// Some are about to be brought home: their first packets from there are timed.
+    Homecoming(Homecoming),
+    /// It is sent away, and what it would hear at home next says nothing.
+    Away {
+        /// Its number.
+        id: usize,
+    },
+    /// What comes to it from now on is for nobody.
+    Deafen {
+        /// Its number.
+        id: usize,
+        /// Told when it counts.
+        done: oneshot::Sender<()>,
+    },
     /// It is gone.
     Remove {
         /// Its number.
@@ -120,6 +139,10 @@ pub(crate) struct StepSeen {
     pub(crate) p99: u64,
     /// Processor time of the thread, since the start, in nanoseconds.
     pub(crate) cpu_ns: u64,
+    /// Participants who have heard something, since the start.
+    pub(crate) heard: u64,
+    /// Datagrams that an impaired network dropped, since the start.
+    pub(crate) dropped: u64,
 }
 
 /// What is known of one participant's media.
@@ -127,6 +150,8 @@ pub(crate) struct StepSeen {
 pub(crate) struct MediaState {
     /// From its join's begin to media that can flow, once it can.
     pub(crate) joined_in: Option<Duration>,
+    /// From its join's begin to the first packet that could be decrypted, once there is one.
+    pub(crate) heard_in: Option<Duration>,
     /// Whether its connection has failed for good.
     pub(crate) failed: bool,
 }
@@ -165,8 +190,10 @@ pub(crate) struct Gathered {
     pub(crate) reports: Vec<ParticipantReport>,
     /// From each join's begin to media that can flow.
     pub(crate) joins: Vec<Duration>,
-    /// From each join's begin to the first packet that could be decrypted, for those who heard any.
-    pub(crate) first_packets: Vec<Duration>,
+    /// What those found who were brought home.
+    pub(crate) homecomings: Homecomings,
+    /// Datagrams of all kinds that an impaired network dropped.
+    pub(crate) dropped: u64,
 }
 
 /// How the thread works.
@@ -180,6 +207,8 @@ pub(crate) struct GeneratorSettings {
     pub(crate) processor: Option<usize>,
     /// The clock that packets are stamped by.
     pub(crate) clock: Clock,
+    /// What lies between participants and server, where that is not perfect.
+    pub(crate) network: Option<NetworkModel>,
 }
 
 /// The handle of the thread.

@@ -1,20 +1,23 @@
 //! Anteroom as a target: its own signalling, slots and all.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::super::generator::{Addressing, Orders};
-use super::super::load_run::{CONNECT_WITHIN, LoadError, say};
 use super::super::options::LoadOptions;
 use super::super::person::{self, Person, PersonError};
-use super::super::server_process::{ServerProcess, SpawnedServer};
+use super::super::run::{CONNECT_WITHIN, LoadError, say};
+use super::super::scenario::Scenario;
+use super::super::server_process::{Limits, ServerProcess, SpawnedServer};
 use super::super::tokens::Tokens;
 use super::{Attendee, Newcomer, Outcome, Target};
 use crate::base::{ClientId, Kind};
-use crate::client::{ParticipantReport, ServerKind};
+use crate::client::{ClientIdentity, ParticipantReport, ServerKind};
 use crate::message::Role;
 
 /// Sockets that all participants share.
@@ -25,23 +28,36 @@ pub(super) struct Anteroom {
     address: String,
     tokens: Tokens,
     pid: Option<u32>,
+    /// One certificate for all: making one costs more than a handshake.
+    identity: ClientIdentity,
     /// Ends with the target.
     _server: Option<ServerProcess>,
 }
 
 impl Anteroom {
-    pub(super) fn open(options: &LoadOptions, processor: Option<usize>) -> Result<Self, LoadError> {
+    pub(super) fn open(
+        options: &LoadOptions,
+        scenario: &Scenario,
+        processor: Option<usize>,
+    ) -> Result<Self, LoadError> {
+        let identity = ClientIdentity::generate().map_err(|error| io::Error::other(error.to_string()))?;
         if !options.spawn {
             let address = options.server.clone().unwrap_or_default();
             let tokens = Tokens::Development(address.clone());
-            return Ok(Self { address, tokens, pid: options.server_pid, _server: None });
+            return Ok(Self { address, tokens, pid: options.server_pid, identity, _server: None });
         }
-        say("starting a server with limits raised to what the test needs");
+        let limits = Limits::of(scenario);
+        say(&format!("starting a server with {limits}"));
         let processor = processor.filter(|_| options.workers == 1);
-        let SpawnedServer { process, http_address } = SpawnedServer::start(options, processor)?;
+        let SpawnedServer { process, http_address } = SpawnedServer::start(options, &limits, processor)?;
         let pid = Some(process.pid());
-        Ok(Self { address: http_address, tokens: Tokens::Signed, pid, _server: Some(process) })
+        Ok(Self { address: http_address, tokens: Tokens::Signed, pid, identity, _server: Some(process) })
     }
+}
+
+/// What a parent room is called.
+pub(in super::super) fn room_name(room: usize) -> String {
+    format!("load-{room}")
 }
 
 impl Target for Anteroom {
@@ -69,10 +85,10 @@ impl Target for Anteroom {
 
     fn join<'a>(&'a self, newcomer: Newcomer, media: &'a Orders) -> Outcome<'a, Box<dyn Attendee>> {
         async move {
-            let (room, name) = (format!("load-{}", newcomer.room), newcomer.name());
+            let (room, name) = (room_name(newcomer.room), newcomer.name());
             let role = if newcomer.publisher.is_some() { Role::Moderator } else { Role::Participant };
             let token = self.tokens.token(&room, &name, role).await?;
-            let Newcomer { id, settings, random, .. } = newcomer;
+            let Newcomer { id, settings, random, began, .. } = newcomer;
             let newcomer = person::Newcomer {
                 http_address: &self.address,
                 name: &name,
@@ -80,6 +96,8 @@ impl Target for Anteroom {
                 id,
                 settings,
                 random,
+                began,
+                identity: self.identity.clone(),
             };
             let person = Person::join(newcomer, media).await?;
             Ok(Box::new(person) as Box<dyn Attendee>)
@@ -123,6 +141,18 @@ impl Attendee for Person {
 
     fn ask(&self, method: &'static str, params: Value) -> Outcome<'_, Value> {
         async move { self.request(method, params).await.map(|answered| answered.data) }.boxed()
+    }
+
+    fn is_in<'a>(&'a self, room: &'a str) -> Outcome<'a, ()> {
+        self.wait("being where it is sent", move |state| state.room_id == room).boxed()
+    }
+
+    fn has_heard(&self) -> Outcome<'_, Duration> {
+        async {
+            self.wait("hearing something", |state| state.media.heard_in.is_some()).await?;
+            self.state().media.heard_in.ok_or(PersonError::Gone)
+        }
+        .boxed()
     }
 
     fn client_id(&self) -> Option<ClientId> {

@@ -10,9 +10,9 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::super::generator::{Addressing, Orders};
-use super::super::load_run::{LoadError, say};
 use super::super::options::LoadOptions;
 use super::super::person::PersonError;
+use super::super::run::{LoadError, say};
 use super::super::server_process::ServerProcess;
 use super::janus_process;
 use super::janus_socket::JanusSocket;
@@ -39,7 +39,11 @@ pub(super) struct Janus {
 
 impl Janus {
     /// Finds a Janus or starts one, and makes the rooms.
-    pub(super) async fn open(options: &LoadOptions, processor: Option<usize>) -> Result<Self, LoadError> {
+    pub(super) async fn open(
+        options: &LoadOptions,
+        rooms: usize,
+        processor: Option<usize>,
+    ) -> Result<Self, LoadError> {
         let (server, url) = if options.spawn {
             say("starting Janus");
             let (process, url) = janus_process::start(options, processor)?;
@@ -54,7 +58,7 @@ impl Janus {
         let loops =
             if server.is_some() { format!(", event loops: {}", options.event_loops) } else { String::new() };
         let first = u64::from(std::process::id()) * 10_000;
-        let rooms: Vec<u64> = (first..).take(options.rooms).collect();
+        let rooms: Vec<u64> = (first..).take(rooms).collect();
         for room in &rooms {
             socket.message(description(*room), None, false).await.map_err(failed)?;
         }

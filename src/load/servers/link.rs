@@ -6,8 +6,8 @@ use std::sync::atomic::AtomicU64;
 use tokio::sync::{oneshot, watch};
 
 use super::super::generator::{MediaNews, MediaState, Order, Orders};
-use super::super::load_run::CONNECT_WITHIN;
 use super::super::person::PersonError;
+use super::super::run::CONNECT_WITHIN;
 use super::Newcomer;
 use crate::base::{ClientId, Epoch, Kind, Random, Time};
 use crate::client::{

@@ -8,15 +8,21 @@ mod janus_socket;
 mod link;
 mod whip;
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+pub(super) use anteroom::room_name;
+
 use super::generator::{Addressing, Orders};
-use super::load_run::LoadError;
 use super::options::{LoadOptions, TargetKind};
 use super::person::PersonError;
-use crate::base::{ClientId, Kind, Random};
+use super::run::LoadError;
+use super::scenario::Scenario;
+use crate::base::{ClientId, Kind, Random, Time};
 use crate::client::{ParticipantReport, ParticipantSettings, ServerKind};
 
 /// Who comes to a load test, and how.
@@ -31,6 +37,8 @@ pub(super) struct Newcomer {
     pub(super) settings: ParticipantSettings,
     /// Its randomness.
     pub(super) random: Random,
+    /// When its join began, where that was before it has its turn.
+    pub(super) began: Option<Time>,
 }
 
 impl Newcomer {
@@ -86,6 +94,19 @@ pub(super) trait Attendee: Send + Sync {
         futures_util::future::ready(Err(PersonError::Refused { method: method.to_owned(), answer })).boxed()
     }
 
+    /// Waits until it is told that it is in a room.
+    fn is_in<'a>(&'a self, room: &'a str) -> Outcome<'a, ()> {
+        let _ = room;
+        futures_util::future::ready(Ok(())).boxed()
+    }
+
+    /// Waits until it has heard something; answers how long after its join's begin that was.
+    fn has_heard(&self) -> Outcome<'_, Duration> {
+        let answer = "nobody asks this of other servers".to_owned();
+        let refused = PersonError::Refused { method: "listening".to_owned(), answer };
+        futures_util::future::ready(Err(refused)).boxed()
+    }
+
     /// Its id on the server, where there are ids.
     fn client_id(&self) -> Option<ClientId> {
         None
@@ -101,11 +122,12 @@ pub(super) trait Attendee: Send + Sync {
 /// Where it does not start, or does not answer.
 pub(super) async fn open(
     options: &LoadOptions,
+    scenario: &Scenario,
     processor: Option<usize>,
-) -> Result<Box<dyn Target>, LoadError> {
+) -> Result<Arc<dyn Target>, LoadError> {
     Ok(match options.target {
-        TargetKind::Anteroom => Box::new(anteroom::Anteroom::open(options, processor)?),
-        TargetKind::Janus => Box::new(janus::Janus::open(options, processor).await?),
-        TargetKind::Whip => Box::new(whip::Whip::open(options)),
+        TargetKind::Anteroom => Arc::new(anteroom::Anteroom::open(options, scenario, processor)?),
+        TargetKind::Janus => Arc::new(janus::Janus::open(options, scenario.people.rooms, processor).await?),
+        TargetKind::Whip => Arc::new(whip::Whip::open(options, scenario.publishers_per_room())),
     })
 }

@@ -24,11 +24,11 @@ pub(super) struct Whip {
 }
 
 impl Whip {
-    pub(super) fn open(options: &LoadOptions) -> Self {
+    pub(super) fn open(options: &LoadOptions, publishers_per_room: usize) -> Self {
         Self {
             publish_at: options.whip.clone().unwrap_or_default(),
             listen_at: options.whep.clone().unwrap_or_default(),
-            publishers_per_room: options.publishers_per_room(),
+            publishers_per_room,
             pid: options.server_pid,
         }
     }

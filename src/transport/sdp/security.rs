@@ -177,8 +177,15 @@ fn byte(pair: &str) -> Option<u8> {
 
 /// A fingerprint as an `a=fingerprint` line has it.
 pub(super) fn fingerprint_text(fingerprint: &Fingerprint) -> String {
-    let pairs: Vec<String> = fingerprint.hash.iter().map(|byte| format!("{byte:02X}")).collect();
-    format!("{} {}", fingerprint.algorithm, pairs.join(":"))
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |half: u8| DIGITS.get(usize::from(half & 0xf)).map_or('0', |digit| char::from(*digit));
+    let mut text = String::with_capacity(fingerprint.algorithm.len() + 3 * fingerprint.hash.len());
+    text.push_str(&fingerprint.algorithm);
+    // Each m-line has one, so this is written a dozen times for every join.
+    for (byte, separator) in fingerprint.hash.iter().zip(std::iter::once(' ').chain(std::iter::repeat(':'))) {
+        text.extend([separator, digit(byte >> 4), digit(*byte)]);
+    }
+    text
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! The limit of open files: each client is one.
+//! The limit of open files: each client is one, for the server and for who plays the clients.
 
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
-/// Files that the server has open besides its clients'.
+/// Files that a process has open besides its clients'.
 const OTHERS: u64 = 256;
 
 /// What the limit allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum OpenFiles {
+pub enum OpenFiles {
     /// As many as are needed.
     Enough,
     /// Only so many; the system does not let this process have more.
@@ -15,7 +15,8 @@ pub(super) enum OpenFiles {
 }
 
 /// Raises this process's limit to what so many connections need, as far as the system lets it.
-pub(super) fn raise(connections: u64) -> OpenFiles {
+#[must_use]
+pub fn raise_open_files(connections: u64) -> OpenFiles {
     let needed = connections.saturating_add(OTHERS);
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return OpenFiles::Enough };
     if soft >= needed {
@@ -31,18 +32,6 @@ pub(super) fn raise(connections: u64) -> OpenFiles {
     }
 }
 
-/// Raises the limit and tells the operator where it stays too low.
-pub(super) fn raise_and_tell(connections: u64) {
-    if let OpenFiles::Only(allowed) = raise(connections) {
-        tracing::warn!(
-            allowed,
-            connections,
-            "the limit of open files is below `max_connections` in [http]: raise LimitNOFILE of the unit (or \
-             `ulimit -Hn`), or lower the setting"
-        );
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -50,14 +39,16 @@ mod tests {
     #[test]
     fn what_is_allowed_already_is_enough() {
         let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        assert_eq!(raise(0), OpenFiles::Enough);
+        assert_eq!(raise_open_files(0), OpenFiles::Enough);
         assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0, soft.max(OTHERS));
     }
 
     #[test]
     fn what_nobody_can_have_is_told() {
         let (before, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
-        let OpenFiles::Only(allowed) = raise(u64::MAX / 4) else { panic!("more than any system has") };
+        let OpenFiles::Only(allowed) = raise_open_files(u64::MAX / 4) else {
+            panic!("more than any system has")
+        };
         assert!(allowed >= before);
     }
 }
