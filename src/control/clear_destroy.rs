@@ -127,9 +127,11 @@ impl Session {
         let Some(barrier) = self.barrier.take() else { return };
         let Barrier { reply, by, destroy, rooms, clients, before, .. } = barrier;
         // Those whom the worker did not know were in no batch.
-        for client in &clients {
-            self.commit_return(cx, *client, None, degraded.contains(client));
-        }
+        let unmoved: Vec<_> = clients
+            .iter()
+            .filter_map(|client| self.take_return(cx, *client, None, degraded.contains(client), &clients))
+            .collect();
+        self.tell_returned(cx, unmoved);
         for room in &rooms {
             if destroy {
                 self.destroy_room(cx, *room, EndReason::Destroyed);

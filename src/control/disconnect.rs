@@ -12,6 +12,13 @@ use super::session::Session;
 use crate::base::{BreakoutId, ClientId};
 use crate::message::{DisconnectedBreakoutRoom, Event, Moved, Refusal, ReturnReason};
 
+/// Somebody is back in the parent room, and those who are there do not know yet.
+pub(super) struct Returned {
+    client: ClientId,
+    resumed: Event,
+    parent: Audience,
+}
+
 impl Session {
     pub(super) fn disconnect(
         &mut self,
@@ -88,10 +95,25 @@ impl Session {
         moved: Option<&Moved>,
         degraded: bool,
     ) {
-        let Some(seat) = self.seats.get_mut(&client) else { return };
-        let Some(room) = seat.breakout() else { return };
+        let returned = self.take_return(cx, client, moved, degraded, &[client]);
+        self.tell_returned(cx, returned);
+    }
+
+    /// As [`Self::commit_return`], but those in the parent room are still to be told, with
+    /// [`Self::tell_returned`]. Of `together`, who come back in one step, nobody is told of the others:
+    /// their own events do not name them as away any more.
+    pub(super) fn take_return(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        moved: Option<&Moved>,
+        degraded: bool,
+        together: &[ClientId],
+    ) -> Option<Returned> {
+        let seat = self.seats.get_mut(&client)?;
+        let room = seat.breakout()?;
         let returning = seat.movement.take_if(|movement| matches!(movement, Movement::Return(_)));
-        let Some(Movement::Return(returning)) = returning else { return };
+        let Some(Movement::Return(returning)) = returning else { return None };
         let person = seat.person();
         self.stop_presenting(cx, Some(room), client);
         if let Some(seat) = self.seats.get_mut(&client) {
@@ -101,7 +123,7 @@ impl Session {
         if let Some(found) = self.rooms.get_mut(&room) {
             found.members.remove(&client);
         }
-        let event = self.returned(client, room, &returning);
+        let event = self.returned(client, room, &returning, together);
         match &returning.reply {
             None => {
                 self.tell(cx, event, Audience::one(client));
@@ -127,19 +149,34 @@ impl Session {
             ReturnReason::Own | ReturnReason::Seat(_) => self.members_and_hosts(room, Some(client)),
         };
         self.tell(cx, left, audience);
-        let parent = self.in_parent(Some(client));
-        self.tell(cx, Event::UserResumed { person }, parent);
-        self.sync_publish(cx, client);
+        let here = self.parent.iter().copied().filter(|other| !together.contains(other));
+        let parent = Audience::of(here, Some(client));
+        Some(Returned { client, resumed: Event::UserResumed { person }, parent })
     }
 
-    fn returned(&self, client: ClientId, room: BreakoutId, returning: &Return) -> Event {
+    /// Tells those in the parent room that people are back.
+    pub(super) fn tell_returned(&mut self, cx: &mut Context, returned: impl IntoIterator<Item = Returned>) {
+        for Returned { client, resumed, parent } in returned {
+            self.tell(cx, resumed, parent);
+            self.sync_publish(cx, client);
+        }
+    }
+
+    fn returned(
+        &self,
+        client: ClientId,
+        room: BreakoutId,
+        returning: &Return,
+        together: &[ClientId],
+    ) -> Event {
+        let away = self.seats.values().filter(|seat| seat.stay().is_some()).map(|seat| seat.client);
         Event::DisconnectedBreakoutRoom(Box::new(DisconnectedBreakoutRoom {
             client,
             room,
             moderator: returning.by,
             reason: returning.reason,
             state: self.flags,
-            away: self.seats.values().filter(|seat| seat.stay().is_some()).map(|seat| seat.client).collect(),
+            away: away.filter(|client| !together.contains(client)).collect(),
             presenter: self.presenter.map(|(client, kind)| (self.person(client), kind)),
         }))
     }
@@ -147,7 +184,7 @@ impl Session {
     /// The ack's data for who gave a join up.
     pub(super) fn returned_data(&self, client: ClientId, room: BreakoutId, degraded: bool) -> Value {
         let returning = Return { batch: None, reason: ReturnReason::Own, by: None, reply: None };
-        let mut data = self.returned(client, room, &returning).data();
+        let mut data = self.returned(client, room, &returning, &[]).data();
         add_degraded(&mut data, client, degraded);
         data
     }

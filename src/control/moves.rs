@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::context::{Context, SeatRef};
 use super::deadline::{BATCH_WAIT, Deadline, STEP_WAIT};
 use super::denied::Denied;
+use super::disconnect::Returned;
 use super::log::Audience;
 use super::seat::Movement;
 use super::session::Session;
@@ -138,6 +139,14 @@ impl Session {
         self.deadlines.clear(&Deadline::Batch(id));
         let Batch { clients, moved, degraded, .. } = batch;
         self.lift_flags(cx, Some(id));
+        // Movers first: each has to know where it is before it is heard there, and in a crowd it takes
+        // long to tell everybody of everybody.
+        let mut returned = Vec::new();
+        let returns = |client: &ClientId| {
+            let movement = self.seats.get(client).and_then(|seat| seat.movement.as_ref());
+            matches!(movement, Some(Movement::Return(back)) if back.batch == Some(id))
+        };
+        let together: Vec<ClientId> = clients.iter().copied().filter(returns).collect();
         for client in clients {
             let Some(seat) = self.seats.get(&client) else { continue };
             if seat.movement.as_ref().and_then(Movement::batch) != Some(id) {
@@ -145,23 +154,35 @@ impl Session {
             }
             let participant = seat.participant;
             let slots = moved.iter().find(|moved| moved.participant == participant);
-            self.settle(cx, client, slots, degraded.contains(&client));
+            returned.extend(self.settle(cx, client, slots, degraded.contains(&client), &together));
         }
+        self.tell_returned(cx, returned);
         self.finish_barrier(cx, id, &degraded);
     }
 
-    /// Ends a movement: the worker has applied it, or does not know the participant.
-    fn settle(&mut self, cx: &mut Context, client: ClientId, moved: Option<&Moved>, degraded: bool) {
-        let Some(seat) = self.seats.get_mut(&client) else { return };
+    /// Ends a movement: the worker has applied it, or does not know the participant. Answers what the
+    /// others are still to be told.
+    fn settle(
+        &mut self,
+        cx: &mut Context,
+        client: ClientId,
+        moved: Option<&Moved>,
+        degraded: bool,
+        together: &[ClientId],
+    ) -> Option<Returned> {
+        let seat = self.seats.get_mut(&client)?;
         match (seat.movement.as_ref(), moved) {
             (Some(Movement::Join(_)), Some(moved)) => self.commit_join(cx, client, moved),
             (Some(Movement::Join(_)), None) => {
                 self.fail_join(cx, client, &Denied::from(Refusal::JoinFailed));
             }
-            (Some(Movement::Return(_)), moved) => self.commit_return(cx, client, moved, degraded),
+            (Some(Movement::Return(_)), moved) => {
+                return self.take_return(cx, client, moved, degraded, together);
+            }
             (Some(Movement::TakeBack { .. }), moved) => self.commit_take_back(cx, client, moved, degraded),
             (None, _) => {}
         }
+        None
     }
 
     /// Tells a participant what its slots carry after its own move; also one that has none, because

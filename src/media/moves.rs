@@ -14,6 +14,9 @@ use crate::message::{MediaReport, Moved, Placement};
 /// How much later than the client's word about a move a packet may come that was sent before it, at
 /// the least: the two take different ways.
 const LEAST_SKEW: Duration = Duration::from_millis(2);
+/// How long a client is waited for that has answered before: it will again, however busy it or its
+/// server is, and until then it speaks to those whom it has left.
+const CONFIRMS_WITHIN: Duration = Duration::from_secs(5);
 
 impl Worker {
     /// Moves participants as one step and reports it.
@@ -123,7 +126,7 @@ impl Worker {
         let group = self.groups.entry(placement.group).or_insert_with(|| Group::unknown(placement.group));
         let Some(participant) = self.participants.get_mut(key) else { return };
         group.add(key, participant.home);
-        let longest = self.settings.media.in_flight();
+        let longest = if participant.confirms { CONFIRMS_WITHIN } else { self.settings.media.in_flight() };
         participant.group = Some(placement.group);
         participant.epoch = placement.epoch;
         participant.publish = placement.publish;
@@ -142,9 +145,10 @@ impl Worker {
     /// A participant knows of its placement: what is sent before is on the way for half a round trip.
     pub(super) fn landed(&mut self, now: Time, id: ParticipantId, epoch: Epoch) {
         let Some(key) = self.by_id.get(&id).copied() else { return };
-        let Some(participant) = self.participants.get(key).filter(|found| found.epoch == epoch) else {
+        let Some(participant) = self.participants.get_mut(key).filter(|found| found.epoch == epoch) else {
             return;
         };
+        participant.confirms = true;
         let round_trip = participant.session.as_ref().and_then(|session| session.round_trip.measured());
         let until = now + (round_trip.unwrap_or_default() / 2).max(LEAST_SKEW);
         for stream in self.streams_of(key) {

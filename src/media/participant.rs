@@ -18,6 +18,8 @@ pub(super) struct Participant {
     pub(super) home: Option<WorkerId>,
     /// What it publishes; of another worker's, what that has handed over: one of each kind.
     pub(super) streams: Vec<Key<Stream>>,
+    /// Whether its client has ever said that it knows of a placement.
+    pub(super) confirms: bool,
     /// Whether control is still to be told of changed slots.
     pub(super) slots_changed: bool,
 }
@@ -33,6 +35,7 @@ impl Participant {
             session: None,
             home: None,
             streams: Vec::new(),
+            confirms: false,
             slots_changed: false,
         }
     }

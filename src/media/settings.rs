@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct MediaSettings {
     /// After a move the mover's own packets are dropped until its client has taken in where it is:
-    /// they were sent before it could know. A client that says nothing has this long, in
+    /// they were sent before it could know. A client that never says so has this long, in
     /// milliseconds, at most 500.
     pub in_flight_ms: u64,
     /// How long, in milliseconds, a packet may be held so that more leave for its listener together:
@@ -30,7 +30,7 @@ impl MediaSettings {
         Duration::from_millis(self.hold_ms)
     }
 
-    /// The longest time for which a mover's packets belong to no group.
+    /// The longest time for which the packets of a mover belong to no group whose client never answers.
     #[must_use]
     pub const fn in_flight(&self) -> Duration {
         Duration::from_millis(self.in_flight_ms)

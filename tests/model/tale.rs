@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use anteroom::base::{ClientId, Time};
-use anteroom::control::{Audience, LoggedEvent, SessionView};
+use anteroom::control::{Audience, LoggedEvent, SeatView, SessionView};
 use anteroom::message::{Event, ParentFlags, ReturnReason};
 
 use super::audience::{self, Inviters, People};
@@ -29,6 +29,8 @@ pub struct Tale {
     /// The events that were addressed to each seat, and the time of each event.
     addressed: BTreeMap<ClientId, Vec<u64>>,
     kept: VecDeque<(u64, Time)>,
+    /// Who comes back in this input.
+    together: People,
 }
 
 impl Tale {
@@ -41,6 +43,11 @@ impl Tale {
                 return Err(format!("{client} was sent event {seq} twice"));
             }
         }
+        let back = |entry: &LoggedEvent| match &entry.event {
+            Event::DisconnectedBreakoutRoom(back) => Some(back.client),
+            _ => None,
+        };
+        self.together = entries.iter().filter_map(back).collect();
         for entry in entries {
             if entry.seq != self.seq + 1 {
                 return Err(format!("event {} after {}", entry.seq, self.seq));
@@ -87,6 +94,12 @@ impl Tale {
         };
         let ends = |entry: &LoggedEvent| matches!(&entry.event, Event::UserDisconnected { person, .. } if person.id == back.client);
         let is_destroyed = back.reason == ReturnReason::Destroyed && !entries.iter().any(ends);
+        let away = |(id, seat): (&ClientId, &SeatView)| (seat.away() && *id != back.client).then_some(*id);
+        let away: People = view.seats.iter().filter_map(away).collect();
+        let named: People = back.away.iter().copied().collect();
+        if !named.is_subset(&away) || !away.difference(&named).all(|client| self.together.contains(client)) {
+            return Err(format!("{away:?} are away, and {event:?} says otherwise"));
+        }
         let fine = back.state == view.flags && (!is_destroyed || back.state == ParentFlags::default());
         if fine { Ok(()) } else { Err(format!("{:?} is not shown by {event:?}", view.flags)) }
     }
@@ -102,7 +115,11 @@ impl Tale {
                 clients.iter().copied().filter(|c| view.seats.contains_key(c)).collect()
             }
         };
-        let rule = audience::rule(view, &self.inviters, &entry.event);
+        let mut rule = audience::rule(view, &self.inviters, &entry.event);
+        if matches!(entry.event, Event::UserResumed { .. }) {
+            // Who come back in one step see it from whom their own events name as away.
+            rule.must.retain(|client| !self.together.contains(client));
+        }
         let missing: Vec<_> = rule.must.difference(&told).collect();
         let too_many: Vec<_> = told.difference(&rule.may).collect();
         if missing.is_empty() && too_many.is_empty() {

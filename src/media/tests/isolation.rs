@@ -92,6 +92,31 @@ fn what_waits_while_a_mover_leaves_never_arrives() {
 }
 
 #[test]
+fn who_has_said_before_where_it_is_is_waited_for() {
+    let mut world = meeting(4);
+    world.group(1, 16, KindSet::NONE);
+    world.group(2, 16, KindSet::NONE);
+    world.move_to(&[(1, 1), (2, 2), (3, 2)], KindSet::ALL);
+    world.landed(1);
+    world.pass(50);
+    world.move_to(&[(1, 2)], KindSet::ALL);
+    world.pass(4_900);
+    world.say(1, LOUD);
+    assert!(
+        world.flush().iter().all(|heard| heard.mark().0 != 1),
+        "its client may still be in the other room"
+    );
+    world.landed(1);
+    world.pass(50);
+    world.say(1, LOUD);
+    assert!(world.flush().iter().any(|heard| heard.mark().0 == 1));
+    world.move_to(&[(1, 1), (2, 1)], KindSet::ALL);
+    world.pass(5_000);
+    world.say(1, LOUD);
+    assert!(world.flush().iter().any(|heard| heard.mark().0 == 1), "but not for ever");
+}
+
+#[test]
 fn what_a_mover_sent_before_it_could_know_belongs_to_nobody() {
     let mut world = meeting(2);
     world.group(2, 16, KindSet::NONE);
