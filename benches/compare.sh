@@ -123,7 +123,7 @@ for profile in audio screen; do
     done
 done
 
-lines=$'server\tprofile\tinterface\tSRTP\tgenerator CPU\tus/packet (least-most)\tp50 us\tp99 us\tlost'
+lines=$'server\tprofile\tinterface\tSRTP\tgenerator CPU\tus/packet (least-most)\tby raw sender\tp50 us\tp99 us\tlost'
 ratios=()
 for profile in audio screen; do
     for server in anteroom janus; do
@@ -136,6 +136,7 @@ for profile in audio screen; do
         lost=$(each "$file" lost field | awk '{ sum += $1 } END { print sum }')
         lines+=$'\n'"${name%% at *}"$'\t'"$profile"$'\t'"veth"$'\t'"$(field "$first" srtp)"
         lines+=$'\t'"$generator"$'\t'"$middle ($(head -n 1 <<<"$costs")-$(tail -n 1 <<<"$costs"))"
+        lines+=$'\t'"$(each "$file" ratio_to_floor field | median 2)"
         lines+=$'\t'"$(each "$file" p50 latency | median 0)"$'\t'"$(each "$file" p99 latency | median 0)"$'\t'"$lost"
         if [ "$server" = anteroom ]; then ours=$middle; fi
     done

@@ -41,6 +41,9 @@ enum Command {
     /// Put synthetic participants on a server, and say what reached them, how late, and what it cost
     /// the server beside a raw sender.
     Load(Box<LoadOptions>),
+    /// The raw sender of a load run in another network namespace: a job as JSON in, the cost out.
+    #[command(hide = true)]
+    RawSender,
 }
 
 #[derive(Args)]
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Command::CheckConfig { file } => check_config(&file).map(|()| true),
         Command::Demo(arguments) => run_demo(&arguments),
         Command::Load(options) => run_load(&options),
+        Command::RawSender => run_raw_sender().map(|()| true),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,
@@ -210,6 +214,11 @@ fn run_demo(arguments: &DemoArguments) -> Result<bool, String> {
         }
         Ok(report.ok)
     })
+}
+
+fn run_raw_sender() -> Result<(), String> {
+    let job = io::read_to_string(io::stdin()).map_err(|error| error.to_string())?;
+    say(&load::run_raw_sender(&job).map_err(|error| error.to_string())?)
 }
 
 /// Answers whether all was well.

@@ -23,6 +23,7 @@ mod watch;
 
 pub use demo::{DemoError, DemoOptions, run as run_demo};
 pub use dev_token::TokenError;
+pub use floor::run_raw_sender;
 pub use load_report::{Latency, LoadReport};
 pub use options::{FrameBurst, LoadOptions, TargetKind};
 pub use person::PersonError;

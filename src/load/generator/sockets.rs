@@ -175,6 +175,14 @@ impl SinkSockets {
         Ok(Self { sockets: Sockets::open(addressing, false, registry)?, buffers: Buffers::new(false) })
     }
 
+    /// Opens as many as are asked for, where each listener has a socket.
+    ///
+    /// # Errors
+    /// Of the system.
+    pub(crate) fn add(&mut self, count: usize, registry: &Registry) -> io::Result<()> {
+        (0..count).try_for_each(|id| self.sockets.add(id, registry))
+    }
+
     /// Where the datagrams of listener `id` arrive.
     pub(crate) fn address_of(&self, id: usize) -> Option<SocketAddr> {
         self.sockets.address_of(id)

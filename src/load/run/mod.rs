@@ -16,7 +16,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
-use super::floor::{self, Floor, ratio};
+use super::floor::{self, Floor, Place, ratio};
 use super::generator::{Addressing, Generator, GeneratorSettings, Measured, Order};
 use super::html::{self, Sample};
 use super::load_report::{Latency, LoadReport};
@@ -72,7 +72,8 @@ pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     allow_sockets(options, &scenario)?;
     let processors = processors();
     let target = servers::open(options, &scenario, processors.0).await?;
-    let before = measure_floor(&scenario, 1.0, processors).await?;
+    let place = Place { address: options.interface_address, netns: options.netns.clone() };
+    let before = measure_floor(&scenario, 1.0, &place, processors).await?;
     let mut run = Run::start(options.clone(), scenario, target, processors.1)?;
     let mut report = run.measure().await?;
     let (samples, scenario) = (std::mem::take(&mut run.samples), run.scenario.clone());
@@ -80,7 +81,7 @@ pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     if let Some(gathered) = run.generator.finish().await {
         report.add_gathered(&gathered);
     }
-    let after = measure_floor(&scenario, report.rate, processors).await?;
+    let after = measure_floor(&scenario, report.rate, &place, processors).await?;
     report.add_floor(before.mean(after));
     report.judge(scenario.publishers() == 0);
     if let Some(file) = &options.html {
@@ -117,11 +118,12 @@ fn processors() -> (Option<usize>, Option<usize>) {
 async fn measure_floor(
     scenario: &Scenario,
     rate: f64,
+    place: &Place,
     processors: (Option<usize>, Option<usize>),
 ) -> Result<Floor, LoadError> {
     say("measuring a raw sender");
-    let workload = scenario.workload(rate);
-    let measured = tokio::task::spawn_blocking(move || floor::measure(&workload, processors)).await;
+    let (workload, place) = (scenario.workload(rate), place.clone());
+    let measured = tokio::task::spawn_blocking(move || floor::measure(&workload, &place, processors)).await;
     Ok(measured.map_err(io::Error::other)??)
 }
 
