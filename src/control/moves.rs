@@ -183,8 +183,16 @@ impl Session {
         group: GroupId,
         slots: &[SlotBinding],
     ) {
-        if self.seats.get(&client).is_some_and(|seat| seat.confirmed == epoch) {
-            self.tell_slots(cx, client, epoch, group, slots);
+        let Some(seat) = self.seats.get(&client) else { return };
+        if seat.confirmed == epoch {
+            return self.tell_slots(cx, client, epoch, group, slots);
+        }
+        // Applied by its own worker, and not yet by all: this is what the participant is to be told then.
+        let participant = seat.participant;
+        let mut moved = self.batches.values_mut().flat_map(|batch| &mut batch.moved);
+        let is_it = |moved: &&mut Moved| moved.participant == participant && moved.epoch == epoch;
+        if let Some(moved) = moved.find(is_it) {
+            moved.slots = slots.to_vec();
         }
     }
 
