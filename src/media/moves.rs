@@ -14,6 +14,8 @@ use crate::message::{MediaReport, Moved, Placement};
 /// How much later than the client's word about a move a packet may come that was sent before it, at
 /// the least: the two take different ways.
 const LEAST_SKEW: Duration = Duration::from_millis(2);
+/// The same for a client whose round trip has not been measured yet.
+const UNKNOWN_SKEW: Duration = Duration::from_millis(100);
 
 impl Worker {
     /// Moves participants as one step and reports it.
@@ -28,7 +30,9 @@ impl Worker {
         // An older placement than the current one has no effect; the current one again is as good as
         // applied.
         known.retain(|(key, placement)| {
-            self.participants.get(*key).is_some_and(|participant| participant.epoch <= placement.epoch)
+            self.participants
+                .get(*key)
+                .is_some_and(|participant| participant.epoch.max(participant.awaits) <= placement.epoch)
         });
         let is_new = |worker: &Self, (key, placement): &(Key<Participant>, Placement)| {
             worker.participants.get(*key).is_some_and(|participant| participant.epoch < placement.epoch)
@@ -72,6 +76,9 @@ impl Worker {
             };
             if let Some(key) = key.filter(is_older) {
                 left.extend(self.revoke(key));
+                if let Some(participant) = self.participants.get_mut(key) {
+                    participant.awaits = participant.awaits.max(*epoch);
+                }
             }
         }
         left.sort_unstable();
@@ -139,14 +146,15 @@ impl Worker {
         self.regulate(key);
     }
 
-    /// A participant knows of its placement: what is sent before is on the way for half a round trip.
+    /// A participant knows of its placement. What it sent before is on its way for a round trip at the
+    /// most, and no more than half of one where both directions take the same time: nobody knows that.
     pub(super) fn landed(&mut self, now: Time, id: ParticipantId, epoch: Epoch) {
         let Some(key) = self.by_id.get(&id).copied() else { return };
         let Some(participant) = self.participants.get(key).filter(|found| found.epoch == epoch) else {
             return;
         };
         let round_trip = participant.session.as_ref().and_then(|session| session.round_trip.measured());
-        let until = now + (round_trip.unwrap_or_default() / 2).max(LEAST_SKEW);
+        let until = now + round_trip.map_or(UNKNOWN_SKEW, |trip| trip.max(LEAST_SKEW));
         for stream in self.streams_of(key) {
             if let Some(stream) = self.streams.get_mut(stream) {
                 stream.in_flight_until = stream.in_flight_until.map(|longest| longest.min(until));

@@ -218,7 +218,7 @@ fn a_second_placement_does_not_end_what_the_first_left_on_the_way() {
     assert!(world.flush().is_empty());
     assert_eq!(world.drops(DropReason::InFlight), 1);
     world.landed(1);
-    world.pass(3);
+    world.pass(12);
     world.say(1, LOUD);
     assert!(world.flush().iter().any(|heard| heard.listener == 2));
 }
