@@ -11,6 +11,9 @@ use anteroom::telemetry::set_up_logs;
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
+#[cfg(feature = "sim")]
+mod simulate;
+
 /// A WebRTC SFU whose rooms split and rejoin: moving between rooms is one message, not a reconnect.
 #[derive(Parser)]
 #[command(version, about, arg_required_else_help = true)]
@@ -35,6 +38,10 @@ enum Command {
     /// Put synthetic participants on a server, and say what reached them, how late, and what it cost
     /// the server beside a raw sender.
     Load(Box<LoadOptions>),
+    /// Run a whole server with people around it in virtual time, on a network that a seed makes, and
+    /// judge every packet.
+    #[cfg(feature = "sim")]
+    Simulate(simulate::SimulateArguments),
 }
 
 #[derive(Args)]
@@ -80,6 +87,8 @@ fn main() -> ExitCode {
         Command::CheckConfig { file } => check_config(&file).map(|()| true),
         Command::Demo(arguments) => run_demo(&arguments),
         Command::Load(options) => run_load(&options),
+        #[cfg(feature = "sim")]
+        Command::Simulate(arguments) => simulate::run(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

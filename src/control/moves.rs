@@ -10,6 +10,7 @@ use super::denied::Denied;
 use super::log::Audience;
 use super::seat::Movement;
 use super::session::Session;
+use crate::base::plant::{self, Plant};
 use crate::base::{BatchId, ClientId, Epoch, GroupId, Kind, ParticipantId, Time, WorkerId};
 use crate::message::{Event, MediaCommand, Moved, Placement, Refusal, SlotBinding, SlotState};
 
@@ -56,7 +57,8 @@ impl Session {
             }
         }
         let placements = known.iter().filter_map(|client| self.place(cx, *client)).collect();
-        let step = if self.spread.is_wide() { Step::Revoking } else { Step::Granting };
+        let leaves_out = plant::is(Plant::GrantUnrevoked) || plant::is(Plant::AckEarly);
+        let step = if self.spread.is_wide() && !leaves_out { Step::Revoking } else { Step::Granting };
         let batch = Batch {
             clients: known,
             placements,
@@ -104,7 +106,7 @@ impl Session {
         let Some(batch) = self.batches.get_mut(&id) else { return };
         if batch.step == Step::Granting && batch.waiting.remove(&worker) {
             batch.moved.extend(moved);
-            if batch.waiting.is_empty() {
+            if batch.waiting.is_empty() || plant::is(Plant::AckEarly) {
                 self.finish_batch(cx, id);
             }
         }

@@ -9,6 +9,7 @@ use super::ring::{AUDIO_PACKETS, PacketInfo, Ring, VIDEO_PACKETS};
 use super::slab::Key;
 use super::statistics::DropReason;
 use super::talkers::Loudness;
+use crate::base::plant::{self, Plant};
 use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Time, WorkerId};
 use crate::transport::{Codec, CodecLine};
 
@@ -138,8 +139,12 @@ impl Stream {
     pub(super) fn regulate(&mut self, publish: KindSet, blocked: Option<KindSet>) {
         self.closed = match blocked {
             None => Some(DropReason::NoGroup),
-            Some(_) if !publish.contains(self.kind) => Some(DropReason::NotAllowed),
-            Some(blocked) if blocked.contains(self.kind) => Some(DropReason::Blocked),
+            Some(_) if !publish.contains(self.kind) && !plant::is(Plant::MuteIgnored) => {
+                Some(DropReason::NotAllowed)
+            }
+            Some(blocked) if blocked.contains(self.kind) && !plant::is(Plant::PauseIgnored) => {
+                Some(DropReason::Blocked)
+            }
             Some(_) => None,
         };
         if self.closed.is_some() {
@@ -164,6 +169,9 @@ impl Stream {
         if self.in_flight_until.is_some_and(|until| due >= until) && index >= self.floor {
             self.in_flight_until = None;
             self.floor = index;
+        }
+        if plant::is(Plant::InFlightForwarded) {
+            self.in_flight_until = None;
         }
         let is_in_flight = self.in_flight_until.is_some() || index < self.floor;
         if is_in_flight || self.closed == Some(DropReason::NoGroup) {

@@ -231,7 +231,7 @@ impl MediaThread {
                 if !std::mem::replace(&mut client.heard, true) {
                     gathered.first_packets.push(now.since(client.began));
                 }
-                let late = micros(now.since(heard.sent_at)).max(1);
+                let late = micros(now.since(heard.mark.sent_at)).max(1);
                 if let Some(latency) = latency {
                     latency.saturating_record(late);
                 }
