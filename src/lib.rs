@@ -11,6 +11,8 @@ pub mod load;
 pub mod media;
 pub mod message;
 pub mod node;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod telemetry;
 pub mod transport;
 pub mod wire;

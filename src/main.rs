@@ -17,6 +17,9 @@ use tokio::sync::oneshot;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
+#[cfg(feature = "sim")]
+mod simulate;
+
 /// A WebRTC SFU whose rooms split and rejoin: moving between rooms is one message, not a reconnect.
 #[derive(Parser)]
 #[command(version, about, arg_required_else_help = true)]
@@ -44,6 +47,10 @@ enum Command {
     /// The raw sender of a load run in another network namespace: a job as JSON in, the cost out.
     #[command(hide = true)]
     RawSender,
+    /// Run a whole server with people around it in virtual time, on a network that a seed makes, and
+    /// judge every packet.
+    #[cfg(feature = "sim")]
+    Simulate(simulate::SimulateArguments),
 }
 
 #[derive(Args)]
@@ -93,6 +100,8 @@ fn main() -> ExitCode {
         Command::Demo(arguments) => run_demo(&arguments),
         Command::Load(options) => run_load(&options),
         Command::RawSender => run_raw_sender().map(|()| true),
+        #[cfg(feature = "sim")]
+        Command::Simulate(arguments) => simulate::run(&arguments),
     };
     match done {
         Ok(true) => ExitCode::SUCCESS,

@@ -248,7 +248,7 @@ fn a_meeting_splits_and_rejoins_and_no_packet_goes_astray() {
 }
 
 #[test]
-fn who_comes_to_talkers_hears_them_within_two_packets() {
+fn who_comes_to_talkers_hears_them_once_nothing_of_theirs_is_in_flight() {
     let mut hall = Hall::new(2);
     for id in 1..=6 {
         hall.join(id, 1 + id % 2, ParticipantSettings::default());
@@ -269,7 +269,9 @@ fn who_comes_to_talkers_hears_them_within_two_packets() {
     for (id, report) in &reports {
         assert!(report.first_packets.len() >= 20, "{id}: {report:?}");
         let worst = report.first_packets.iter().max().unwrap();
-        assert!(*worst <= Duration::from_millis(40), "{id}: {report:?}");
+        // Talkers who have just moved are waited for 100 ms: synthetic ones send no sender reports, so that
+        // their round trip is not known.
+        assert!(*worst <= Duration::from_millis(140), "{id}: {report:?}");
         assert_eq!((report.verdict.wrong_group, report.verdict.lost), (0, 0), "{id}: {report:?}");
     }
 }

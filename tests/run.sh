@@ -60,11 +60,16 @@ done_step
 
 step "Lints"
 cargo clippy --locked --all-targets --quiet -- -D warnings
+cargo clippy --locked --all-targets --all-features --quiet -- -D warnings
 done_step
 
 step "Tests"
 cargo test --locked --quiet --no-run
 cargo test --locked
+done_step
+
+step "Simulated meetings, and planted bugs that have to be found in them"
+cargo test --locked --features planted-bugs --test sim
 done_step
 
 step "Benches run once"

@@ -28,6 +28,8 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("api", &["base", "message", "telemetry"]),
     ("node", &["base", "wire", "message", "control", "transport", "media", "telemetry", "config", "api"]),
     ("load", &["base", "wire", "message", "client", "telemetry", "config"]),
+    ("sim", &["base", "wire", "message", "control", "transport", "media", "client"]),
+    ("simulate", &["base", "client", "sim"]),
     ("main", &["node", "load", "config", "telemetry"]),
 ];
 
@@ -35,7 +37,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const MAX_FILE_LINES: usize = 500;
 
 /// Folders that touch clocks, sockets, threads and tasks.
-const EDGE: &[&str] = &["api", "load", "node", "telemetry", "main"];
+const EDGE: &[&str] = &["api", "load", "node", "telemetry", "simulate", "main"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -142,7 +144,7 @@ fn folders_import_downwards_only() {
             wrong.push(format!("{}: folder `{folder}` is not in the table", path.display()));
             continue;
         };
-        let root_name = if folder == "main" { "anteroom" } else { "crate" };
+        let root_name = if matches!(&*folder, "main" | "simulate") { "anteroom" } else { "crate" };
         for found in crate_paths(&text, root_name) {
             let Some(target) = found.first() else { continue };
             let is_folder = IMPORTS.iter().any(|(name, _)| name == target);

@@ -6,6 +6,7 @@
 mod deadlines;
 mod ids;
 mod kind;
+pub mod plant;
 mod random;
 mod secret;
 mod text;

@@ -2,6 +2,7 @@
 //! (RFC 8445 section 2.5). It checks the server's candidates in turn, nominates with each check, and
 //! goes on checking for consent (RFC 7675). It answers the checks of a server that is not lite.
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::wire::stun::{Class, METHOD_BINDING, StunView, StunWriter, Transaction
 const RETRY: Duration = Duration::from_millis(50);
 /// Between two checks for consent.
 const CONSENT: Duration = Duration::from_secs(5);
+/// Checks that may be answered: those of a second.
+const MAX_CHECKS: usize = 20;
 /// The longest response: header, address, integrity and fingerprint.
 const MAX_REPLY: usize = 128;
 /// A host candidate's priority (RFC 8445 section 5.1.2.1).
@@ -26,7 +29,8 @@ pub(super) struct ClientIce {
     remote: IceCredentials,
     candidates: Vec<SocketAddr>,
     tried: usize,
-    transaction: TransactionId,
+    /// The newest checks: on a long way several are out before the first is answered.
+    transactions: VecDeque<TransactionId>,
     tie_breaker: u64,
     selected: Option<SocketAddr>,
     due: Time,
@@ -48,7 +52,7 @@ impl ClientIce {
             remote,
             candidates,
             tried: 0,
-            transaction: [0; 12],
+            transactions: VecDeque::new(),
             tie_breaker,
             selected: None,
             due: now,
@@ -87,9 +91,14 @@ impl ClientIce {
         self.tried += 1;
         self.due = now + if self.selected.is_some() { CONSENT } else { RETRY };
         let Some(to) = to else { return Ok(None) };
-        random.fill(&mut self.transaction);
+        let mut transaction = [0; 12];
+        random.fill(&mut transaction);
+        if self.transactions.len() >= MAX_CHECKS {
+            self.transactions.pop_front();
+        }
+        self.transactions.push_back(transaction);
         let username = format!("{}:{}", self.remote.ufrag, self.local.ufrag);
-        let len = StunWriter::new(Class::Request, METHOD_BINDING, self.transaction, out)?
+        let len = StunWriter::new(Class::Request, METHOD_BINDING, transaction, out)?
             .username(&username)?
             .priority(PRIORITY)?
             .ice_controlling(self.tie_breaker)?
@@ -124,7 +133,7 @@ impl ClientIce {
     /// Takes a response; one that the server did not sign has no effect.
     pub(super) fn handle_response(&mut self, now: Time, from: SocketAddr, message: &[u8]) {
         let Ok(view) = StunView::parse(message) else { return };
-        let ours = view.class() == Class::Success && view.transaction_id() == self.transaction;
+        let ours = view.class() == Class::Success && self.transactions.contains(&view.transaction_id());
         if ours && view.check_integrity(self.remote.pwd.as_bytes()) && self.selected.is_none() {
             self.selected = Some(from);
             self.due = now + CONSENT;

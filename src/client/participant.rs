@@ -71,10 +71,8 @@ impl Default for ParticipantSettings {
 /// A marked packet that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
-    /// The room that it was sent into: [`super::room_tag`] of its id.
-    pub room: u64,
-    /// When it should have left its publisher, by the publisher's clock.
-    pub sent_at: Time,
+    /// What its publisher wrote into it.
+    pub mark: Mark,
 }
 
 /// Why a synthetic participant cannot go on.
@@ -327,6 +325,12 @@ impl Participant {
         self.sources.iter_mut().for_each(|source| source.set_rate(factor));
     }
 
+    /// Sends `factor` times as many frames a second of one kind as its pattern says.
+    pub fn set_rate_of(&mut self, kind: Kind, factor: f64) {
+        let sources = self.sources.iter_mut().filter(|source| source.kind() == kind);
+        sources.for_each(|source| source.set_rate(factor));
+    }
+
     /// Speaks as loud as this, in -dBov.
     pub fn set_level(&mut self, level: u8) {
         self.sources.iter_mut().filter(|source| !source.kind().is_video()).for_each(|s| s.set_level(level));
@@ -377,7 +381,7 @@ impl Participant {
         if is_sound {
             self.first_packet.packet(now, view.ssrc(), index, mark.map(|mark| mark.room));
         }
-        mark.map(|mark| Heard { room: mark.room, sent_at: mark.sent_at })
+        mark.map(|mark| Heard { mark })
     }
 
     fn on_rtcp(&mut self, now: Time, compound: &[u8]) {

@@ -11,6 +11,7 @@ use super::disconnect::Returned;
 use super::log::Audience;
 use super::seat::Movement;
 use super::session::Session;
+use crate::base::plant::{self, Plant};
 use crate::base::{BatchId, ClientId, Epoch, GroupId, Kind, ParticipantId, Time, WorkerId};
 use crate::message::{Event, MediaCommand, Moved, Placement, Refusal, SlotBinding, SlotState};
 
@@ -57,7 +58,8 @@ impl Session {
             }
         }
         let placements = known.iter().filter_map(|client| self.place(cx, *client)).collect();
-        let step = if self.spread.is_wide() { Step::Revoking } else { Step::Granting };
+        let leaves_out = plant::is(Plant::GrantUnrevoked) || plant::is(Plant::AckEarly);
+        let step = if self.spread.is_wide() && !leaves_out { Step::Revoking } else { Step::Granting };
         let batch = Batch {
             clients: known,
             placements,
@@ -105,7 +107,7 @@ impl Session {
         let Some(batch) = self.batches.get_mut(&id) else { return };
         if batch.step == Step::Granting && batch.waiting.remove(&worker) {
             batch.moved.extend(moved);
-            if batch.waiting.is_empty() {
+            if batch.waiting.is_empty() || plant::is(Plant::AckEarly) {
                 self.finish_batch(cx, id);
             }
         }
@@ -204,8 +206,16 @@ impl Session {
         group: GroupId,
         slots: &[SlotBinding],
     ) {
-        if self.seats.get(&client).is_some_and(|seat| seat.confirmed == epoch) {
-            self.tell_slots(cx, client, epoch, group, slots);
+        let Some(seat) = self.seats.get(&client) else { return };
+        if seat.confirmed == epoch {
+            return self.tell_slots(cx, client, epoch, group, slots);
+        }
+        // Applied by its own worker, and not yet by all: this is what the participant is to be told then.
+        let participant = seat.participant;
+        let mut moved = self.batches.values_mut().flat_map(|batch| &mut batch.moved);
+        let is_it = |moved: &&mut Moved| moved.participant == participant && moved.epoch == epoch;
+        if let Some(moved) = moved.find(is_it) {
+            moved.slots = slots.to_vec();
         }
     }
 

@@ -223,6 +223,8 @@ impl Worker {
         let (id, group) = (participant.id, participant.group);
         let Some(session) = participant.session.as_mut() else { return };
         session.is_up = true;
+        let trip = session.leg.connection().and_then(|connection| connection.handshake_trip());
+        session.round_trip.assume(trip);
         let epoch = session.epoch;
         let seen: Vec<_> = session
             .slots

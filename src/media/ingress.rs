@@ -1,5 +1,7 @@
 //! From a datagram to the queues of those who hear it.
 
+use std::time::Duration;
+
 use super::feedback::Missing;
 use super::intake::{Intake, Line};
 use super::mirror::cross;
@@ -29,6 +31,8 @@ pub(super) struct Incoming<'a> {
     pub(super) payload: &'a [u8],
     /// Whether packets before it have gone missing beyond repair.
     lost_track: bool,
+    /// How much later it is than the fastest of its source.
+    late: Duration,
     /// Whether another source spoke for the m-line before.
     took_over: bool,
     /// Whether it is from a participant of this worker.
@@ -94,7 +98,7 @@ impl Worker {
             stream.left_out(false);
             return Err(DropReason::Empty);
         }
-        let refusal = stream.refusal(now);
+        let refusal = stream.refusal(now - incoming.late, incoming.info.index);
         let may_go_on = refusal.is_none_or(|reason| reason == DropReason::Unbound);
         let crossed = may_go_on && {
             let needs_look = listen(stream, incoming, now);
@@ -221,7 +225,7 @@ impl Intake {
         let before = source.highest();
         source.accept(opened.index, reach)?;
         let clock_rate = line.codecs.first().map_or(Codec::Opus, |line| line.codec).clock_rate();
-        source.reception.count(opened.index, view.timestamp(), now, clock_rate);
+        let late = source.reception.count(opened.index, view.timestamp(), now, clock_rate);
         let (mut lost_track, mut took_over) = (false, false);
         let (index, payload) = if repairs {
             let (original, payload) = view.payload().split_first_chunk::<2>().ok_or(DropReason::Empty)?;
@@ -243,19 +247,29 @@ impl Intake {
             (opened.index, view.payload())
         };
         let line = self.lines.get(line_at).ok_or(DropReason::UnknownSsrc)?;
-        Ok(describe(line, line_at, codec, view, (index, payload), now).with(lost_track, took_over))
+        Ok(describe(line, line_at, codec, view, (index, payload), now).with(lost_track, took_over, late))
     }
 }
 
 impl<'a> Incoming<'a> {
     /// A packet that another worker has received.
     pub(super) const fn of_another_worker(info: PacketInfo, descriptor: &'a [u8], payload: &'a [u8]) -> Self {
-        Self { line: 0, info, descriptor, payload, lost_track: false, took_over: false, is_own: false }
+        Self {
+            line: 0,
+            info,
+            descriptor,
+            payload,
+            lost_track: false,
+            took_over: false,
+            late: Duration::ZERO,
+            is_own: false,
+        }
     }
 
-    const fn with(mut self, lost_track: bool, took_over: bool) -> Self {
+    const fn with(mut self, lost_track: bool, took_over: bool, late: Duration) -> Self {
         self.lost_track = lost_track;
         self.took_over = took_over;
+        self.late = late;
         self
     }
 }
@@ -294,7 +308,16 @@ fn describe<'a>(
         keyframe: line.kind.is_video() && is_keyframe(codec, descriptor, payload),
         level: extension(line.extensions.audio_level).and_then(|data| AudioLevel::read(data).ok()),
     };
-    Incoming { line: line_at, info, descriptor, payload, lost_track: false, took_over: false, is_own: true }
+    Incoming {
+        line: line_at,
+        info,
+        descriptor,
+        payload,
+        lost_track: false,
+        took_over: false,
+        late: Duration::ZERO,
+        is_own: true,
+    }
 }
 
 /// Whether a decoder can start at a packet: by its dependency descriptor where it has one, for that

@@ -34,7 +34,7 @@ impl Worker {
     pub(super) fn mirror(&mut self, now: Time, placement: &Placement, home: WorkerId) {
         let known = self.by_id.get(&placement.participant).copied();
         if let Some(known) = known.and_then(|key| self.participants.get(key))
-            && (known.home.is_none() || known.epoch >= placement.epoch)
+            && (known.home.is_none() || known.epoch >= placement.epoch || known.awaits > placement.epoch)
         {
             return;
         }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::slab::Key;
 use super::statistics::{DropReason, Drops};
 use super::stream::Stream;
+use crate::base::plant::{self, Plant};
 
 /// Copies of video that wait for one listener: a keyframe of 200 packets and what comes behind it
 /// while it is paced.
@@ -79,6 +80,7 @@ impl Outbox {
 /// Retransmissions are counted apart from copies.
 pub(super) fn count(drops: &mut Drops, waiting: Option<&Waiting>, reason: DropReason) {
     match waiting.map(|waiting| waiting.purpose) {
+        Some(Purpose::Forward) if reason == DropReason::Revoked && plant::is(Plant::DropUncounted) => {}
         Some(Purpose::Forward) => drops.count(reason),
         Some(Purpose::Repair(_)) => drops.count(DropReason::RetransmitUnavailable),
         None => {}

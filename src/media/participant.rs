@@ -12,6 +12,9 @@ pub(super) struct Participant {
     /// The current placement. The group is `None` once it has ended.
     pub(super) group: Option<GroupId>,
     pub(super) epoch: Epoch,
+    /// A placement that other workers may grant as soon as this one has revoked everything: none before
+    /// it is applied any more.
+    pub(super) awaits: Epoch,
     pub(super) publish: KindSet,
     pub(super) session: Option<Session>,
     /// The worker whose its connection is, if that is another.
@@ -31,6 +34,7 @@ impl Participant {
             id: placement.participant,
             group: None,
             epoch: placement.epoch,
+            awaits: Epoch(0),
             publish: KindSet::NONE,
             session: None,
             home: None,

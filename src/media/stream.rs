@@ -9,6 +9,7 @@ use super::ring::{AUDIO_PACKETS, PacketInfo, Ring, VIDEO_PACKETS};
 use super::slab::Key;
 use super::statistics::DropReason;
 use super::talkers::Loudness;
+use crate::base::plant::{self, Plant};
 use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Time, WorkerId};
 use crate::transport::{Codec, CodecLine};
 
@@ -69,6 +70,8 @@ pub(super) struct Stream {
     pub(super) closed: Option<DropReason>,
     /// Until then its packets belong to no group.
     pub(super) in_flight_until: Option<Time>,
+    /// Packets below this number were sent before its owner could know where it is.
+    floor: u64,
     /// Who hears it. Recomputed when bindings change, and only then.
     pub(super) routes: Vec<Route>,
     pub(super) ring: Ring,
@@ -107,6 +110,7 @@ impl Stream {
             epoch: Epoch(0),
             closed: Some(DropReason::NoGroup),
             in_flight_until: None,
+            floor: 0,
             routes: Vec::new(),
             ring: Ring::new(if kind.is_video() { VIDEO_PACKETS } else { AUDIO_PACKETS }),
             loudness: Loudness::default(),
@@ -135,8 +139,12 @@ impl Stream {
     pub(super) fn regulate(&mut self, publish: KindSet, blocked: Option<KindSet>) {
         self.closed = match blocked {
             None => Some(DropReason::NoGroup),
-            Some(_) if !publish.contains(self.kind) => Some(DropReason::NotAllowed),
-            Some(blocked) if blocked.contains(self.kind) => Some(DropReason::Blocked),
+            Some(_) if !publish.contains(self.kind) && !plant::is(Plant::MuteIgnored) => {
+                Some(DropReason::NotAllowed)
+            }
+            Some(blocked) if blocked.contains(self.kind) && !plant::is(Plant::PauseIgnored) => {
+                Some(DropReason::Blocked)
+            }
             Some(_) => None,
         };
         if self.closed.is_some() {
@@ -156,12 +164,21 @@ impl Stream {
         self.left_out(true);
     }
 
-    /// Why a packet that comes now may not go on.
-    pub(super) fn refusal(&mut self, now: Time) -> Option<DropReason> {
-        if self.in_flight_until.is_some_and(|until| now >= until) {
+    /// Why a packet may not go on: one with this number, which would have come at `due` on the fastest way.
+    pub(super) fn refusal(&mut self, due: Time, index: u64) -> Option<DropReason> {
+        if self.in_flight_until.is_some_and(|until| due >= until) && index >= self.floor {
+            self.in_flight_until = None;
+            self.floor = index;
+        }
+        if plant::is(Plant::InFlightForwarded) {
             self.in_flight_until = None;
         }
-        let in_flight = self.in_flight_until.map(|_| DropReason::InFlight);
+        let is_in_flight = self.in_flight_until.is_some() || index < self.floor;
+        if is_in_flight || self.closed == Some(DropReason::NoGroup) {
+            // What was sent before it is older still, however much later it comes.
+            self.floor = self.floor.max(index + 1);
+        }
+        let in_flight = is_in_flight.then_some(DropReason::InFlight);
         let unbound = self.routes.is_empty().then_some(DropReason::Unbound);
         self.closed.or(in_flight).or(unbound)
     }
@@ -188,6 +205,7 @@ impl Stream {
         self.ring.clear();
         self.newest = None;
         self.clock = None;
+        self.floor = 0;
         self.left_out(true);
     }
 
@@ -324,14 +342,15 @@ mod tests {
     #[test]
     fn who_may_not_publish_or_where_nobody_may_is_told_apart() {
         let mut stream = stream(Kind::Share);
-        assert_eq!(stream.refusal(Time(0)), Some(DropReason::Unbound));
+        assert_eq!(stream.refusal(Time(0), 1), Some(DropReason::Unbound));
         stream.regulate(KindSet::of(&[Kind::Audio]), Some(KindSet::NONE));
-        assert_eq!(stream.refusal(Time(0)), Some(DropReason::NotAllowed));
+        assert_eq!(stream.refusal(Time(0), 1), Some(DropReason::NotAllowed));
         stream.regulate(KindSet::ALL, Some(KindSet::of(&[Kind::Share])));
-        assert_eq!(stream.refusal(Time(0)), Some(DropReason::Blocked));
+        assert_eq!(stream.refusal(Time(0), 1), Some(DropReason::Blocked));
         stream.regulate(KindSet::ALL, Some(KindSet::NONE));
         stream.in_flight_until = Some(Time(10));
-        assert_eq!(stream.refusal(Time(9)), Some(DropReason::InFlight));
-        assert_eq!(stream.refusal(Time(10)), Some(DropReason::Unbound));
+        assert_eq!(stream.refusal(Time(9), 7), Some(DropReason::InFlight));
+        assert_eq!(stream.refusal(Time(10), 9), Some(DropReason::Unbound));
+        assert_eq!(stream.refusal(Time(11), 8), Some(DropReason::InFlight), "one that was overtaken");
     }
 }

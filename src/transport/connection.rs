@@ -57,6 +57,11 @@ pub struct Connection {
     dtls_path: Option<Path>,
     replies: VecDeque<(Path, Vec<u8>)>,
     event: Option<ConnectionEvent>,
+    /// When the first DTLS datagram came.
+    greeted_at: Option<Time>,
+    /// Half of what the handshake took, which is two round trips (RFC 6347 section 4.2.1) and what both
+    /// ends computed.
+    handshake_trip: Option<Duration>,
 }
 
 enum State {
@@ -99,6 +104,8 @@ impl Connection {
             dtls_path: None,
             replies: VecDeque::new(),
             event: None,
+            greeted_at: None,
+            handshake_trip: None,
         }
     }
 
@@ -131,8 +138,13 @@ impl Connection {
         if self.ice.selected().is_none() {
             self.dtls_path = Some(path.canonical());
         }
+        self.greeted_at.get_or_insert(now);
         self.dtls.handle_datagram(now, datagram);
         self.take_dtls_events();
+        if self.is_up() {
+            let began = self.greeted_at.unwrap_or(now);
+            self.handshake_trip.get_or_insert_with(|| now.since(began) / 2);
+        }
         true
     }
 
@@ -217,6 +229,12 @@ impl Connection {
     #[must_use]
     pub const fn is_up(&self) -> bool {
         matches!(self.state, State::Up { .. })
+    }
+
+    /// The round trip by the handshake, once it is done: never less than it was.
+    #[must_use]
+    pub const fn handshake_trip(&self) -> Option<Duration> {
+        self.handshake_trip
     }
 
     /// What protects the media, once the connection is up.

@@ -159,9 +159,9 @@ impl Crowd {
             client.news.state.send_replace(client.state);
         }
         if !self.home.is_idle() {
-            self.home.heard(now, id, heard.room);
+            self.home.heard(now, id, heard.mark.room);
         }
-        let late = micros(now.since(heard.sent_at)).max(1);
+        let late = micros(now.since(heard.mark.sent_at)).max(1);
         if let Some(latency) = &mut self.latency {
             latency.saturating_record(late);
         }

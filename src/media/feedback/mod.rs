@@ -1,6 +1,7 @@
 //! RTCP: what publishers and listeners are told, and what they tell.
 
 mod keyframes;
+mod lateness;
 mod nack;
 mod reports;
 mod twcc;

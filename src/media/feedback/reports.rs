@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::lateness::Lateness;
 use crate::base::{Ssrc, Time};
 use crate::wire::rtcp::{ReportBlock, SenderInfo};
 
@@ -30,12 +31,13 @@ pub(crate) struct Reception {
     /// Sixteenths of a tick.
     jitter: u32,
     transit: Option<u32>,
+    lateness: Lateness,
     report: Option<(u32, Time)>,
 }
 
 impl Reception {
-    /// Counts a packet.
-    pub(crate) fn count(&mut self, index: u64, timestamp: u32, now: Time, clock_rate: u32) {
+    /// Counts a packet; answers how much later it is than the source's fastest ones.
+    pub(crate) fn count(&mut self, index: u64, timestamp: u32, now: Time, clock_rate: u32) -> Duration {
         self.first.get_or_insert(index);
         self.highest = self.highest.max(index);
         self.received += 1;
@@ -48,6 +50,7 @@ impl Reception {
             let change = change.min(clock_rate);
             self.jitter = self.jitter.saturating_add(change).saturating_sub((self.jitter + 8) >> 4);
         }
+        self.lateness.note(transit, now, clock_rate)
     }
 
     /// Remembers a sender report of this source.
@@ -111,6 +114,8 @@ pub(crate) struct RoundTrip {
     sent: [(u32, Time); Self::REMEMBERED],
     next: usize,
     measured: Option<Duration>,
+    /// What the handshake says, until there is a measurement.
+    assumed: Option<Duration>,
 }
 
 impl RoundTrip {
@@ -140,6 +145,16 @@ impl RoundTrip {
             return;
         }
         self.measured = Some(self.measured.map_or(trip, |before| (before * 7 + trip) / 8));
+    }
+
+    /// Takes what the handshake says.
+    pub(crate) const fn assume(&mut self, trip: Option<Duration>) {
+        self.assumed = trip;
+    }
+
+    /// What is known of how long a round trip takes at the most.
+    pub(crate) fn at_most(&self) -> Option<Duration> {
+        self.measured.or(self.assumed)
     }
 
     /// The smoothed round trip, if there is a measurement.

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use super::outgoing::is_newer;
 use super::{Numbers, Outgoing};
 use crate::base::Time;
+use crate::base::plant::{self, Plant};
 use crate::media::ring::PacketInfo;
 
 /// Stretches remembered per binding, for late packets and retransmissions. A new one begins with
@@ -115,7 +116,10 @@ impl Mapping {
         numbers: Numbers,
         clock_rate: u32,
     ) -> Piece {
-        let target = outgoing.timestamp_at(info.arrived, clock_rate);
+        let mut target = outgoing.timestamp_at(info.arrived, clock_rate);
+        if plant::is(Plant::TimestampGoesBack) {
+            target = target.wrapping_sub(clock_rate * 10);
+        }
         // The clock of a source that only paused is kept, so that its sound and picture stay in step.
         let kept = last.map(|last| last.timestamp_offset).filter(|offset| {
             let natural = info.timestamp.wrapping_add(*offset);
@@ -126,7 +130,7 @@ impl Mapping {
         Piece {
             segment: info.segment,
             source_first: info.index,
-            out_first: outgoing.next,
+            out_first: outgoing.next - u64::from(plant::is(Plant::SequenceRepeats)),
             timestamp_offset: kept.unwrap_or_else(|| target.wrapping_sub(info.timestamp)),
             picture_offset: outgoing.picture.wrapping_add(1).wrapping_sub(picture),
             tl0_offset: outgoing.tl0.wrapping_add(1).wrapping_sub(numbers.tl0.unwrap_or(0)),

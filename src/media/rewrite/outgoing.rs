@@ -1,6 +1,7 @@
 //! What a slot has sent, over all its bindings.
 
 use super::Placed;
+use crate::base::plant::{self, Plant};
 use crate::base::{Random, Time};
 use crate::wire::vp8::PictureId;
 
@@ -32,7 +33,7 @@ impl Outgoing {
     /// mistake the first wrap (RFC 3711 section 3.3.1).
     pub(crate) fn new(random: &mut Random) -> Self {
         Self {
-            next: random.below(1 << 15),
+            next: random.below(1 << 15) | u64::from(plant::is(Plant::FirstSequenceHigh)) << 15,
             repair_next: random.below(1 << 15),
             timestamp: random.next_u32(),
             newest_at: None,

@@ -208,7 +208,7 @@ fn sound_and_picture_keep_their_distance() {
 }
 
 #[test]
-fn after_a_publisher_has_landed_half_a_round_trip_is_still_in_flight() {
+fn after_a_publisher_has_landed_a_round_trip_is_still_in_flight() {
     let mut world = share();
     world.group(2, 6, KindSet::NONE);
     // The share's publisher has to hear somebody to be measured.
@@ -241,10 +241,10 @@ fn after_a_publisher_has_landed_half_a_round_trip_is_still_in_flight() {
     world.hand_in(1, report[..len].to_vec());
     world.move_to(&[(1, 2), (2, 2)], KindSet::ALL);
     world.landed(1);
-    world.pass(4);
+    world.pass(8);
     world.say(1, LOUD);
     assert!(world.flush().is_empty());
-    world.pass(3);
+    world.pass(5);
     world.say(1, LOUD);
     assert!(!world.flush().is_empty());
 }

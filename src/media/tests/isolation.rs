@@ -107,7 +107,7 @@ fn who_has_said_before_where_it_is_is_waited_for() {
         "its client may still be in the other room"
     );
     world.landed(1);
-    world.pass(50);
+    world.pass(150);
     world.say(1, LOUD);
     assert!(world.flush().iter().any(|heard| heard.mark().0 == 1));
     world.move_to(&[(1, 1), (2, 1)], KindSet::ALL);
@@ -243,7 +243,7 @@ fn a_second_placement_does_not_end_what_the_first_left_on_the_way() {
     assert!(world.flush().is_empty());
     assert_eq!(world.drops(DropReason::InFlight), 1);
     world.landed(1);
-    world.pass(3);
+    world.pass(12);
     world.say(1, LOUD);
     assert!(world.flush().iter().any(|heard| heard.listener == 2));
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::cipher::Cipher;
 use super::header::{RTCP_HEADER, rtcp_sender, rtp_fields};
 use super::{MasterKey, SrtpError};
+use crate::base::plant::{self, Plant};
 use crate::message::SrtpProfile;
 
 const LAST_RTP_INDEX: u64 = (1 << 48) - 1;
@@ -83,7 +84,9 @@ impl Outbound {
         let packet = buffer.get_mut(..sealed_len).ok_or(SrtpError::NoRoom)?;
         let word = (ENCRYPTED | self.next_rtcp_index).to_be_bytes();
         // Used up even if sealing failed half-way: an index is never tried twice.
-        self.next_rtcp_index += 1;
+        if !(plant::is(Plant::ControlIndexRepeats) && self.next_rtcp_index == 7) {
+            self.next_rtcp_index += 1;
+        }
         self.cipher.seal_rtcp(packet, ssrc, word)?;
         Ok(sealed_len)
     }

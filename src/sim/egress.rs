@@ -1,0 +1,238 @@
+//! What leaves the server for one person, as it is on the wire: sequence numbers, timestamps, indices.
+
+use super::violation::{Invariant, Violations};
+use crate::base::{Ssrc, Time};
+use crate::message::SlotLine;
+
+/// Sequence numbers that are remembered of a stream.
+const WINDOW: usize = 256;
+/// Streams of one connection: its slots, and as many for what is repeated.
+const MOST_STREAMS: usize = 64;
+/// How far a timestamp may run ahead of the time that has passed, in seconds.
+const AHEAD: u64 = 1;
+/// A stream begins below this (RFC 3711 section 3.3.1).
+const FIRST_BELOW: u64 = 1 << 15;
+
+/// One SSRC.
+#[derive(Debug)]
+struct Stream {
+    ssrc: u32,
+    /// The clock rate of a slot; nothing for what repeats a slot's packets.
+    clock: Option<u64>,
+    highest: Option<u64>,
+    timestamp: u32,
+    at: Time,
+    /// Each number that was used, with the end of its packet: its authentication tag.
+    used: Vec<(u64, u64)>,
+}
+
+/// One connection's streams.
+#[derive(Debug, Default)]
+pub(super) struct Egress {
+    streams: Vec<Stream>,
+    /// The highest index of what is not RTP.
+    control_index: Option<u32>,
+    /// Packets of sound and picture, repeated ones included.
+    pub(super) packets: u64,
+}
+
+/// A media packet's header, as it is on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Header {
+    sequence: u16,
+    timestamp: u32,
+    ssrc: u32,
+}
+
+/// What a datagram is, by its first two bytes (RFC 7983, RFC 5761).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    Media,
+    Control,
+    Other,
+}
+
+/// What a datagram is.
+pub(super) fn sort_of(datagram: &[u8]) -> Sort {
+    match datagram {
+        [128..=191, 192..=223, ..] => Sort::Control,
+        [128..=191, ..] => Sort::Media,
+        _ => Sort::Other,
+    }
+}
+
+impl Egress {
+    /// A new connection has these slots.
+    pub(super) fn reset(&mut self, slots: &[SlotLine]) {
+        let clock = |slot: &SlotLine| Some(if slot.video { 90_000 } else { 48_000 });
+        self.streams = slots.iter().map(|slot| Stream::new(slot.ssrc, clock(slot))).collect();
+        self.control_index = None;
+    }
+
+    /// A media packet leaves.
+    pub(super) fn media(&mut self, now: Time, packet: &[u8], who: usize, violations: &mut Violations) {
+        self.packets += 1;
+        let Some(header) = Header::read(packet) else { return };
+        let at = match self.streams.iter().position(|stream| stream.ssrc == header.ssrc) {
+            Some(at) => at,
+            None if self.streams.len() < MOST_STREAMS => {
+                self.streams.push(Stream::new(Ssrc(header.ssrc), None));
+                self.streams.len() - 1
+            }
+            None => {
+                let text = || format!("person {who} is sent more than {MOST_STREAMS} streams");
+                return violations.note(now, Invariant::I17, text);
+            }
+        };
+        if let Some(stream) = self.streams.get_mut(at) {
+            stream.leaves(now, header, tag_of(packet), who, violations);
+        }
+    }
+
+    /// A packet of RTCP leaves; `behind` is how many bytes lie behind its index.
+    pub(super) fn control(
+        &mut self,
+        now: Time,
+        packet: &[u8],
+        behind: usize,
+        who: usize,
+        violations: &mut Violations,
+    ) {
+        let end = packet.len().saturating_sub(behind);
+        let Some(word) = packet.get(..end).and_then(<[u8]>::last_chunk::<4>) else { return };
+        let index = u32::from_be_bytes(*word) & 0x7fff_ffff;
+        if let Some(highest) = self.control_index.filter(|highest| index <= *highest) {
+            let text = || format!("person {who}: SRTCP index {index} after {highest}");
+            violations.note(now, Invariant::I9, text);
+        }
+        self.control_index = self.control_index.max(Some(index));
+    }
+}
+
+impl Header {
+    fn read(packet: &[u8]) -> Option<Self> {
+        let [_, _, s0, s1, t0, t1, t2, t3, i0, i1, i2, i3] = *packet.first_chunk::<12>()?;
+        Some(Self {
+            sequence: u16::from_be_bytes([s0, s1]),
+            timestamp: u32::from_be_bytes([t0, t1, t2, t3]),
+            ssrc: u32::from_be_bytes([i0, i1, i2, i3]),
+        })
+    }
+}
+
+fn tag_of(packet: &[u8]) -> u64 {
+    packet.last_chunk::<8>().map_or(0, |end| u64::from_be_bytes(*end))
+}
+
+impl Stream {
+    const fn new(ssrc: Ssrc, clock: Option<u64>) -> Self {
+        Self { ssrc: ssrc.0, clock, highest: None, timestamp: 0, at: Time(0), used: Vec::new() }
+    }
+
+    fn leaves(&mut self, now: Time, header: Header, tag: u64, who: usize, violations: &mut Violations) {
+        let ssrc = self.ssrc;
+        let Some(highest) = self.highest else {
+            let first = u64::from(header.sequence);
+            if first >= FIRST_BELOW {
+                let text = || format!("person {who}: stream {ssrc} begins at {first}");
+                violations.note(now, Invariant::I11, text);
+            }
+            self.used = vec![(u64::MAX, 0); WINDOW];
+            self.go_on(now, first, header.timestamp, tag);
+            return;
+        };
+        let index = extend(highest, header.sequence);
+        if index > highest {
+            self.check_timestamp(now, header.timestamp, who, violations);
+            self.go_on(now, index, header.timestamp, tag);
+            return;
+        }
+        let Some(entry) = self.used.get_mut(place(index)) else { return };
+        if entry.0 == index {
+            let (invariant, what) = match entry.1 == tag {
+                true => (Invariant::I10, "again"),
+                false => (Invariant::I9, "for other bytes"),
+            };
+            violations.note(now, invariant, || format!("person {who}: stream {ssrc} uses {index} {what}"));
+        }
+        // What is older than the window is not known to be new.
+        if entry.0 == u64::MAX || entry.0 < index {
+            *entry = (index, tag);
+        }
+    }
+
+    fn go_on(&mut self, now: Time, index: u64, timestamp: u32, tag: u64) {
+        (self.highest, self.timestamp, self.at) = (Some(index), timestamp, now);
+        if let Some(entry) = self.used.get_mut(place(index)) {
+            *entry = (index, tag);
+        }
+    }
+
+    fn check_timestamp(&self, now: Time, timestamp: u32, who: usize, violations: &mut Violations) {
+        let Some(clock) = self.clock else { return };
+        let (ssrc, step) = (self.ssrc, timestamp.wrapping_sub(self.timestamp).cast_signed());
+        let passed = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
+        let most = i64::try_from(clock * (passed / 1_000 + AHEAD * 1_000) / 1_000).unwrap_or(i64::MAX);
+        if step < 0 || i64::from(step) > most {
+            violations.note(now, Invariant::I10, || {
+                format!("person {who}: stream {ssrc}: the timestamp moves by {step} in {passed} us")
+            });
+        }
+    }
+}
+
+/// The extended number that is nearest to the highest so far.
+fn extend(highest: u64, sequence: u16) -> u64 {
+    let low = u16::try_from(highest & 0xffff).unwrap_or(0);
+    let ahead = sequence.wrapping_sub(low);
+    if ahead < 1 << 15 {
+        highest + u64::from(ahead)
+    } else {
+        highest.saturating_sub(u64::from(low.wrapping_sub(sequence)))
+    }
+}
+
+fn place(index: u64) -> usize {
+    usize::try_from(index).unwrap_or(0) % WINDOW
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(sequence: u16, timestamp: u32, tag: u8) -> Vec<u8> {
+        let mut bytes = vec![0x80, 111];
+        bytes.extend(sequence.to_be_bytes());
+        bytes.extend(timestamp.to_be_bytes());
+        bytes.extend(7_u32.to_be_bytes());
+        bytes.extend([tag; 16]);
+        bytes
+    }
+
+    fn found(packets: &[(u16, u32, u8)]) -> Vec<Invariant> {
+        let (mut egress, mut violations) = (Egress::default(), Violations::new(Time(0)));
+        egress.reset(&[SlotLine { mid: "0".into(), video: false, ssrc: Ssrc(7) }]);
+        for (at, (sequence, timestamp, tag)) in (0_u64..).zip(packets) {
+            egress.media(Time(at * 20_000), &packet(*sequence, *timestamp, *tag), 0, &mut violations);
+        }
+        violations.examples().iter().map(|violation| violation.invariant).collect()
+    }
+
+    #[test]
+    fn a_stream_may_go_on_wrap_and_be_late() {
+        assert_eq!(found(&[(9, 0, 1), (11, 1_920, 2), (10, 960, 3), (12, 2_880, 4)]), []);
+    }
+
+    #[test]
+    fn numbers_are_used_once() {
+        assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 1)]), [Invariant::I10]);
+        assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 3)]), [Invariant::I9]);
+    }
+
+    #[test]
+    fn timestamps_go_forward_with_the_clock() {
+        assert_eq!(found(&[(9, 960, 1), (10, 0, 2)]), [Invariant::I10]);
+        assert_eq!(found(&[(9, 0, 1), (10, 480_000, 2)]), [Invariant::I10]);
+        assert_eq!(found(&[(40_000, 0, 1)]), [Invariant::I11]);
+    }
+}

@@ -1,0 +1,43 @@
+//! What a simulation is like.
+
+/// What a simulation is like.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimulationOptions {
+    /// All randomness follows from it.
+    pub seed: u64,
+    /// How many moves are made before everybody is brought back.
+    pub moves: u64,
+    /// How many people meet, 4 to 200; the first three are moderators.
+    pub participants: usize,
+    /// How many media workers the server has, 1 to 8.
+    pub workers: u16,
+    /// The share of datagrams that the network loses, 0 to 0.5.
+    pub loss: f64,
+    /// Whether the lines of the trace are kept for [`super::Simulation::take_trace`].
+    pub trace: bool,
+}
+
+impl Default for SimulationOptions {
+    fn default() -> Self {
+        Self { seed: 1, moves: 1_000, participants: 50, workers: 1, loss: 0.005, trace: false }
+    }
+}
+
+impl SimulationOptions {
+    /// Checks the numbers; the error names the one that is out of its bounds.
+    ///
+    /// # Errors
+    /// A text for people.
+    pub fn check(&self) -> Result<(), String> {
+        if !(4..=200).contains(&self.participants) {
+            return Err("--participants has to be from 4 to 200".to_owned());
+        }
+        if !(1..=8).contains(&self.workers) {
+            return Err("--workers has to be from 1 to 8".to_owned());
+        }
+        if !(0.0..=0.5).contains(&self.loss) {
+            return Err("--loss has to be from 0 to 0.5".to_owned());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,138 @@
+//! One synthetic person: a participant, its link, and what it knows.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::event::Port;
+use super::network::Way;
+use crate::base::{ClientId, Kind, LinkId, ParticipantId, Ssrc, Time};
+use crate::client::{Participant, SlotClaim};
+use crate::message::{Method, SrtpProfile};
+
+/// Requests of one person that may be unanswered.
+const MOST_PENDING: usize = 64;
+
+/// One person.
+pub(super) struct Person {
+    pub(super) index: usize,
+    pub(super) is_moderator: bool,
+    pub(super) participant: Option<Participant>,
+    pub(super) socket: Port,
+    pub(super) up: Way,
+    pub(super) down: Way,
+    /// How long a frame takes.
+    pub(super) signal_delay: Duration,
+    /// Nothing of the link overtakes what was sent before it.
+    pub(super) uplink_free: Time,
+    pub(super) downlink_free: Time,
+    pub(super) profile: SrtpProfile,
+    pub(super) link: Option<LinkId>,
+    pub(super) links: u64,
+    pub(super) next_request: u64,
+    pending: Vec<(u64, Method)>,
+    /// Whether it has its seat.
+    pub(super) is_seated: bool,
+    pub(super) client: Option<ClientId>,
+    pub(super) resume: Option<String>,
+    /// What the media plane calls it, as control has said.
+    pub(super) id: Option<ParticipantId>,
+    /// The room whose slots it was told last.
+    pub(super) room: String,
+    pub(super) presents: Option<Kind>,
+    pub(super) is_talking: bool,
+    /// The earliest timer that is set.
+    pub(super) timer: Option<Time>,
+    /// Its slots for video, for asking for what is missing.
+    pub(super) video_slots: Vec<(Ssrc, u64)>,
+}
+
+impl Person {
+    /// Somebody who has not come yet.
+    pub(super) fn new(index: usize, (up, down): (Way, Way), signal_delay: Duration) -> Self {
+        Self {
+            index,
+            is_moderator: index < MODERATORS,
+            participant: None,
+            socket: Port { person: index, port: 40_000 },
+            up,
+            down,
+            signal_delay,
+            uplink_free: Time(0),
+            downlink_free: Time(0),
+            profile: if index % 16 == 15 {
+                SrtpProfile::AesCm128HmacSha1_80
+            } else {
+                SrtpProfile::AeadAes128Gcm
+            },
+            link: None,
+            links: 0,
+            next_request: 0,
+            pending: Vec::new(),
+            is_seated: false,
+            client: None,
+            resume: None,
+            id: None,
+            room: String::new(),
+            presents: None,
+            is_talking: false,
+            timer: None,
+            video_slots: Vec::new(),
+        }
+    }
+
+    /// Remembers a request; nothing if too many are unanswered.
+    pub(super) fn ask(&mut self, method: Method) -> Option<u64> {
+        if self.pending.len() >= MOST_PENDING {
+            return None;
+        }
+        self.next_request += 1;
+        self.pending.push((self.next_request, method));
+        Some(self.next_request)
+    }
+
+    /// What was asked by the request of this id.
+    pub(super) fn answered(&mut self, id: &str) -> Option<Method> {
+        let id: u64 = id.parse().ok()?;
+        let at = self.pending.iter().position(|(asked, _)| *asked == id)?;
+        Some(self.pending.swap_remove(at).1)
+    }
+
+    /// Whether a request of this method is unanswered.
+    pub(super) fn is_asking(&self, method: Method) -> bool {
+        self.pending.iter().any(|(_, asked)| *asked == method)
+    }
+
+    /// The link is gone, and with it what was asked on it.
+    pub(super) fn unlink(&mut self) {
+        self.link = None;
+        self.is_seated = false;
+        self.pending.clear();
+    }
+
+    /// Takes a socket that no datagram of before can reach.
+    pub(super) fn next_port(&mut self) {
+        let port = self.socket.port;
+        self.socket.port = if port >= 60_000 { 40_000 } else { port + 1 };
+    }
+
+    /// Whether it can ask for something.
+    pub(super) fn is_here(&self) -> bool {
+        self.is_seated && self.link.is_some() && self.participant.as_ref().is_some_and(Participant::is_up)
+    }
+}
+
+/// The first so many people are moderators.
+pub(super) const MODERATORS: usize = 3;
+
+/// What a `slots` says of one slot.
+pub(super) fn read_claim(slot: &Value) -> Option<SlotClaim> {
+    let kind = slot.get("kind")?.as_str()?;
+    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+    let client = slot.get("clientId").and_then(Value::as_str).and_then(|id| id.parse().ok());
+    Some(SlotClaim {
+        ssrc: Ssrc(u32::try_from(slot.get("ssrc")?.as_u64()?).ok()?),
+        from_seq: slot.get("from_seq")?.as_u64()?,
+        publisher: client.map(|client| (client, kind)),
+    })
+}

@@ -1,0 +1,253 @@
+//! Who is where, by what each worker has applied: what the judge holds packets against.
+//!
+//! It is kept from the commands alone, as their contract has it, and knows nothing of how a worker
+//! carries them out.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::violation::{Invariant, Violations};
+use crate::base::{Epoch, GroupId, KindSet, ParticipantId, Time};
+use crate::message::{MediaCommand, Placement};
+
+/// Placements of one participant that are remembered: packets are under way for a few at most.
+const MOST_PAST: usize = 64;
+/// Participants whose placements are remembered.
+const MOST_PARTICIPANTS: usize = 4_096;
+
+/// What was true for a listener when a datagram left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Tag {
+    /// When.
+    pub(super) at: Time,
+    /// The listener's group; nothing if it was in none.
+    pub(super) group: Option<GroupId>,
+    /// What nobody might send there.
+    pub(super) blocked: KindSet,
+}
+
+/// What one worker has applied of one participant.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    group: Option<GroupId>,
+    epoch: Epoch,
+    publish: KindSet,
+    publish_since: Time,
+    is_own: bool,
+    /// Nothing before this placement is applied any more.
+    awaits: Epoch,
+}
+
+/// What one worker has applied.
+#[derive(Debug, Default)]
+struct Table {
+    people: BTreeMap<ParticipantId, View>,
+    groups: BTreeMap<GroupId, KindSet>,
+}
+
+/// What all workers have applied, and what control has said.
+#[derive(Debug)]
+pub(super) struct Placements {
+    tables: Vec<Table>,
+    /// What control has ever said of a participant, the newest last.
+    said: BTreeMap<ParticipantId, VecDeque<(Epoch, GroupId)>>,
+}
+
+impl Placements {
+    /// Nobody is anywhere.
+    pub(super) fn new(workers: usize) -> Self {
+        Self { tables: (0..workers).map(|_| Table::default()).collect(), said: BTreeMap::new() }
+    }
+
+    /// Control has said something to a worker.
+    pub(super) fn said(&mut self, command: &MediaCommand) {
+        match command {
+            MediaCommand::Connect(connect) => self.remember(&connect.placement),
+            MediaCommand::Move { placements, .. } => placements.iter().for_each(|one| self.remember(one)),
+            _ => {}
+        }
+    }
+
+    fn remember(&mut self, placement: &Placement) {
+        let past = self.said.entry(placement.participant).or_default();
+        if past.back().is_none_or(|(epoch, _)| *epoch < placement.epoch) {
+            past.push_back((placement.epoch, placement.group));
+        }
+        if past.len() > MOST_PAST {
+            past.pop_front();
+        }
+        if self.said.len() > MOST_PARTICIPANTS {
+            self.said.pop_first();
+        }
+    }
+
+    /// The group of one of a participant's placements.
+    pub(super) fn group_of(&self, participant: ParticipantId, epoch: Epoch) -> Option<GroupId> {
+        let past = self.said.get(&participant)?;
+        past.iter().rev().find(|(known, _)| *known == epoch).map(|(_, group)| *group)
+    }
+
+    /// A worker was replaced: the new one knows nobody.
+    pub(super) fn replaced(&mut self, worker: usize) {
+        if let Some(table) = self.tables.get_mut(worker) {
+            *table = Table::default();
+        }
+    }
+
+    /// A worker has applied a command.
+    pub(super) fn applied(
+        &mut self,
+        now: Time,
+        worker: usize,
+        command: &MediaCommand,
+        violations: &mut Violations,
+    ) {
+        match command {
+            MediaCommand::Connect(connect) => {
+                self.place(now, worker, &connect.placement, Some(true));
+            }
+            MediaCommand::Mirror { placement, .. } => {
+                self.place(now, worker, placement, Some(false));
+            }
+            MediaCommand::Move { placements, .. } => {
+                for placement in placements {
+                    if self.place(now, worker, placement, None) {
+                        self.check_one_group(now, worker, placement, violations);
+                    }
+                }
+            }
+            other => {
+                if let Some(table) = self.tables.get_mut(worker) {
+                    table.apply(now, other);
+                }
+            }
+        }
+    }
+
+    /// Puts a participant somewhere; answers whether that had an effect.
+    fn place(&mut self, now: Time, worker: usize, placement: &Placement, is_own: Option<bool>) -> bool {
+        let Some(table) = self.tables.get_mut(worker) else { return false };
+        let known = table.people.get(&placement.participant).copied();
+        let known_is_newer = known.is_some_and(|view| match is_own {
+            Some(true) => view.is_own && view.epoch > placement.epoch,
+            // A mirror takes no participant away from the worker that has its connection.
+            Some(false) => view.is_own || view.epoch >= placement.epoch || view.awaits > placement.epoch,
+            None => view.epoch >= placement.epoch || view.awaits > placement.epoch,
+        });
+        let Some(is_own) = is_own.or(known.map(|view| view.is_own)) else { return false };
+        if known_is_newer {
+            return false;
+        }
+        let view = View {
+            group: Some(placement.group),
+            epoch: placement.epoch,
+            publish: placement.publish,
+            publish_since: now,
+            is_own,
+            awaits: known.map_or(Epoch(0), |view| view.awaits),
+        };
+        table.people.insert(placement.participant, view);
+        true
+    }
+
+    /// Nobody may be in another group of an older placement on any worker.
+    fn check_one_group(&self, now: Time, worker: usize, placement: &Placement, violations: &mut Violations) {
+        let id = placement.participant;
+        let others = self.tables.iter().enumerate().filter(|(other, _)| *other != worker);
+        for (other, view) in others.filter_map(|(at, table)| Some((at, table.people.get(&id)?))) {
+            if view.epoch < placement.epoch && view.group.is_some_and(|group| group != placement.group) {
+                violations.note(now, Invariant::I5, || {
+                    format!(
+                        "participant {id} is in group {} on worker {worker} and still in {:?} on worker {other}",
+                        placement.group, view.group
+                    )
+                });
+            }
+        }
+    }
+
+    /// Control says by an answer or a `slots` that a placement counts: it has to be applied everywhere.
+    pub(super) fn check_applied(
+        &self,
+        now: Time,
+        id: ParticipantId,
+        epoch: Option<Epoch>,
+        violations: &mut Violations,
+    ) {
+        let newest = || self.said.get(&id).and_then(|past| past.back()).map(|(epoch, _)| *epoch);
+        let Some(epoch) = epoch.or_else(newest) else { return };
+        for (worker, table) in self.tables.iter().enumerate() {
+            let is_elsewhere = |view: &View| view.group.is_some() && view.group != self.group_of(id, epoch);
+            if table.people.get(&id).is_some_and(|view| view.epoch < epoch && is_elsewhere(view)) {
+                violations.note(now, Invariant::I4, || {
+                    format!(
+                        "participant {id} is told of placement {epoch}, which worker {worker} has not applied"
+                    )
+                });
+            }
+        }
+    }
+
+    /// What is true for a listener of a worker now.
+    pub(super) fn tag(&self, now: Time, worker: usize, listener: Option<ParticipantId>) -> Tag {
+        let table = self.tables.get(worker);
+        let view = table.and_then(|table| table.people.get(&listener?));
+        let group = view.filter(|view| view.is_own).and_then(|view| view.group);
+        let blocked = group.and_then(|group| table?.groups.get(&group)).copied().unwrap_or_default();
+        Tag { at: now, group, blocked }
+    }
+
+    /// Since when a participant may not publish a kind, as the worker of a listener has it; nothing if
+    /// it may.
+    pub(super) fn forbidden_since(
+        &self,
+        worker: usize,
+        id: ParticipantId,
+        forbids: impl Fn(KindSet) -> bool,
+    ) -> Option<Time> {
+        let view = self.tables.get(worker)?.people.get(&id)?;
+        (view.group.is_some() && forbids(view.publish)).then_some(view.publish_since)
+    }
+
+    /// Where a participant is on the worker that has its connection.
+    pub(super) fn place_of(&self, id: ParticipantId) -> Option<GroupId> {
+        self.tables.iter().find_map(|table| table.people.get(&id).filter(|view| view.is_own))?.group
+    }
+
+    /// How many groups a worker should have.
+    pub(super) fn groups(&self, worker: usize) -> usize {
+        self.tables.get(worker).map_or(0, |table| table.groups.len())
+    }
+}
+
+impl Table {
+    fn apply(&mut self, now: Time, command: &MediaCommand) {
+        match command {
+            MediaCommand::SetGroup(settings) => {
+                self.groups.insert(settings.group, settings.blocked);
+            }
+            MediaCommand::EndGroup(ended) => {
+                self.groups.remove(ended);
+                for view in self.people.values_mut() {
+                    view.group = view.group.filter(|group| group != ended);
+                }
+            }
+            MediaCommand::Revoke { participants, .. } => {
+                for (id, epoch) in participants {
+                    if let Some(view) = self.people.get_mut(id).filter(|view| view.epoch < *epoch) {
+                        view.group = None;
+                        view.awaits = view.awaits.max(*epoch);
+                    }
+                }
+            }
+            MediaCommand::SetPublish { participant, epoch, publish } => {
+                if let Some(view) = self.people.get_mut(participant).filter(|view| view.epoch == *epoch) {
+                    (view.publish, view.publish_since) = (*publish, now);
+                }
+            }
+            MediaCommand::Disconnect(participant) => {
+                self.people.remove(participant);
+            }
+            _ => {}
+        }
+    }
+}
