@@ -118,6 +118,10 @@ impl Wheel {
                     *place = None;
                     return Some(key);
                 }
+                if entry.step >= self.done {
+                    // It stood here twice, and stands elsewhere by now.
+                    continue;
+                }
                 *place = None;
                 self.set(now, key, entry.at);
             }
