@@ -283,7 +283,8 @@ impl Conversation {
                 self.link.metrics().frame_refused(RefusedFrame::Binary);
                 Ending::Close(1003, "text_only")
             }
-            Broken::Violation(Violation::Protocol(_)) | Broken::Gone => Ending::Gone,
+            Broken::Violation(Violation::Protocol(_)) => Ending::Close(1002, "protocol"),
+            Broken::Gone => Ending::Gone,
         }
     }
 }

@@ -12,6 +12,8 @@ use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
 use prometheus::IntCounter;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -19,6 +21,9 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use crate::api::ConnectionSeat;
+
+/// How long a client may leave unread what it was sent, in milliseconds.
+const UNREAD_WITHIN_MS: u32 = 30_000;
 
 /// A request's head has to be there in this time, also that of the next one on a kept connection.
 const HEAD_WITHIN: Duration = Duration::from_secs(5);
@@ -81,6 +86,8 @@ impl HttpListener {
         };
         // Acks are small and wanted at once; a socket without the option still works.
         let _ = stream.set_nodelay(true);
+        // Who reads nothing of what it was sent is gone; it would keep its place for ever.
+        let _ = setsockopt(&stream, TcpUserTimeout, &UNREAD_WITHIN_MS);
         let seat = ConnectionSeat(Arc::new(seat));
         let routes = TowerToHyperService::new(self.router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
