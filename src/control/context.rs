@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
+use super::deadline::ANSWER_WAIT;
 use super::settings::ControlSettings;
 use crate::base::{BatchId, ClientId, GroupId, LinkId, ParticipantId, Random, Time, WorkerId};
 use crate::message::{Claims, CloseReason, ControlOutput, Frame, MediaCommand};
@@ -63,6 +64,8 @@ pub(super) struct Context {
     pub(super) batches: BTreeMap<BatchId, SessionId>,
     /// Workers that have not reported in time.
     pub(super) silent: Vec<WorkerId>,
+    /// When each worker reported last.
+    heard: BTreeMap<WorkerId, Time>,
     /// Rooms and seats by worker.
     pub(super) load: Vec<usize>,
     last_id: u64,
@@ -81,6 +84,7 @@ impl Context {
             groups: BTreeMap::new(),
             batches: BTreeMap::new(),
             silent: Vec::new(),
+            heard: BTreeMap::new(),
             load: vec![0; usize::from(workers.max(1))],
             last_id: 0,
         }
@@ -143,6 +147,20 @@ impl Context {
         let workers = self.load.iter().zip(0..).map(|(load, index)| (WorkerId(index), *load));
         let idlest = workers.filter(|(worker, _)| !excluded(*worker)).min_by_key(|(_, load)| *load);
         idlest.map(|(worker, _)| worker)
+    }
+
+    /// A worker has reported something.
+    pub(super) fn hear(&mut self, worker: WorkerId) {
+        self.heard.insert(worker, self.now);
+    }
+
+    /// An offer was not answered: its worker is silent if nothing else came from it meanwhile, and only
+    /// busy if something did.
+    pub(super) fn doubt(&mut self, worker: WorkerId) {
+        let heard = self.heard.get(&worker);
+        if heard.is_none_or(|heard| self.now.since(*heard) >= ANSWER_WAIT) {
+            self.silent.push(worker);
+        }
     }
 
     pub(super) fn load_more(&mut self, worker: WorkerId) {

@@ -230,6 +230,7 @@ impl Control {
     }
 
     fn report(&mut self, worker: WorkerId, report: MediaReport) {
+        self.cx.hear(worker);
         match report {
             MediaReport::Answered { participant, epoch, result } => {
                 self.at(worker, participant, |session, cx, seat| {

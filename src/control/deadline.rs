@@ -65,9 +65,19 @@ impl Session {
                 let batch = self.batches.get(&batch);
                 cx.silent.extend(batch.into_iter().flat_map(|batch| batch.waiting.iter().copied()));
             }
-            Deadline::Fresh(participant) => self.fresh_unanswered(cx, participant),
-            Deadline::Reconnect(client) => self.reconnect_unanswered(cx, client),
-            Deadline::Restart(client) => self.restart_unanswered(cx, client),
+            Deadline::Fresh(participant) => {
+                let worker = self.fresh.get(&participant).map(super::connect::Fresh::worker);
+                self.fresh_unanswered(cx, participant);
+                worker.into_iter().for_each(|worker| cx.doubt(worker));
+            }
+            Deadline::Reconnect(client) | Deadline::Restart(client) => {
+                let worker = self.seats.get(&client).map(|seat| seat.worker);
+                match deadline {
+                    Deadline::Reconnect(_) => self.reconnect_unanswered(cx, client),
+                    _ => self.restart_unanswered(cx, client),
+                }
+                worker.into_iter().for_each(|worker| cx.doubt(worker));
+            }
         }
     }
 

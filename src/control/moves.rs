@@ -77,7 +77,17 @@ impl Session {
 
     /// Sends a batch's step to all its workers.
     fn send_step(&mut self, cx: &mut Context, id: BatchId) {
-        let Some(batch) = self.batches.get_mut(&id) else { return };
+        let Self { batches, seats, .. } = self;
+        let Some(batch) = batches.get_mut(&id) else { return };
+        // What somebody may publish can have changed since: the worker took nothing of a placement that it
+        // was not in yet.
+        for placement in &mut batch.placements {
+            let client = cx.participants.get(&placement.participant).map(|seat| seat.client);
+            let sent = client.and_then(|client| seats.get(&client)).and_then(|seat| seat.sent);
+            if let Some(sent) = sent.filter(|sent| sent.epoch == placement.epoch) {
+                placement.publish = sent.publish;
+            }
+        }
         let command = match batch.step {
             Step::Revoking => MediaCommand::Revoke {
                 batch: id,

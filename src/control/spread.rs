@@ -113,7 +113,14 @@ impl Session {
 impl super::seat::Seat {
     /// What another worker is told of this seat; nothing while there is no connection.
     fn mirror(&self) -> Option<MediaCommand> {
-        let sent = self.sent.filter(|_| self.media != super::seat::Media::Lost)?;
+        // Whether a new connection's placement holds is known when its offer is answered.
+        let sent = match &self.connecting {
+            Some(connecting) if self.sent.is_some_and(|sent| sent.epoch == connecting.epoch) => {
+                connecting.previous
+            }
+            _ => self.sent,
+        };
+        let sent = sent.filter(|_| self.media != super::seat::Media::Lost)?;
         let super::seat::Sent { epoch, group, publish } = sent;
         let placement = Placement { participant: self.participant, group, epoch, publish };
         Some(MediaCommand::Mirror { placement, home: self.worker })

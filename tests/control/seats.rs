@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anteroom::base::LinkId;
+use anteroom::base::{GroupId, LinkId};
 use anteroom::control::{PlaceView, SeatState};
-use anteroom::message::{CloseReason, Method, Role};
+use anteroom::message::{CloseReason, MediaReport, Method, Role};
 use serde_json::json;
 
 use crate::stories::{enter, force, invite, make_room, room_id};
@@ -177,7 +177,10 @@ fn ice_is_renewed_on_the_same_connection() {
     world.manners.answers = false;
     let id = world.send(guest.link, Method::RestartIce, json!({"sdp": "offer"}));
     assert_eq!(world.code(&guest, Method::RestartIce, json!({"sdp": "offer"})), 5107);
-    world.wait(Duration::from_secs(3));
+    world.wait(Duration::from_secs(2));
+    // Another report shows that the worker is only busy.
+    world.report(MediaReport::Talkers { group: GroupId(0), talkers: Vec::new() });
+    world.wait(Duration::from_secs(1));
     assert_eq!(world.ack(guest.link, &id)["result"], 1729);
     world.lose_media(&guest);
     assert_eq!(world.code(&guest, Method::RestartIce, json!({"sdp": "offer"})), 1171);

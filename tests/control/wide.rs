@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use anteroom::base::WorkerId;
-use anteroom::message::{Method, Role};
-use serde_json::json;
+use anteroom::base::{GroupId, Kind, WorkerId};
+use anteroom::message::{Frame, MediaReport, Method, Role};
+use serde_json::{Value, json};
 
 use crate::stories::{enter, entry, invite, make_room};
 use crate::world::{Person, Step, World};
@@ -168,4 +168,65 @@ fn who_comes_anew_is_mirrored_anew_and_who_leaves_is_forgotten_everywhere() {
     all_know_all(&world);
     let home = world.homes[&world.view().seats[&late.client()].participant];
     assert_eq!(home, SECOND, "the first worker with room");
+}
+
+#[test]
+fn a_microphone_that_is_switched_off_on_the_way_is_off_there() {
+    let (mut world, [_, gus, _], room) = hall();
+    world.manners.moves = false;
+    let join = world.send(gus.link, Method::JoinBreakOutRoom, entry(&room));
+    world.must(&gus, Method::SetMicrophone, json!({"on": false}));
+    while [FIRST, SECOND, THIRD].into_iter().any(|worker| world.step(worker)) {}
+    assert_eq!(world.ack(gus.link, &join)["result"], 0);
+    assert!(!world.flows(&gus).1.contains(Kind::Audio));
+    world.must(&gus, Method::SetMicrophone, json!({"on": true}));
+    assert!(world.flows(&gus).1.contains(Kind::Audio));
+}
+
+#[test]
+fn who_was_brought_home_without_its_worker_is_told_of_to_those_who_were_moved() {
+    let (mut world, [mia, gus, otto], room) = hall();
+    for person in [&gus, &otto] {
+        enter(&mut world, person, &room);
+    }
+    world.crash_of(THIRD);
+    world.forget_frames();
+    world.must(&mia, Method::DestroyAllBreakOutSession, json!({}));
+    let mut away: Vec<String> = Vec::new();
+    for (name, data) in world.take(gus.link).into_iter().filter_map(event) {
+        match name {
+            "didDisconnectedBreakoutRoom" => away = serde_json::from_value(data["away"].clone()).unwrap(),
+            "didUserResumed" => away.retain(|client| data["clientId"] != **client),
+            _ => {}
+        }
+    }
+    assert_eq!(away, Vec::<String>::new(), "Otto is back, too: {}", otto.id);
+}
+
+fn event(frame: Frame) -> Option<(&'static str, Value)> {
+    match frame {
+        Frame::Event { event, data, .. } => Some((event, Value::clone(&data))),
+        Frame::Ack { .. } => None,
+    }
+}
+
+#[test]
+fn a_worker_that_answers_no_offer_is_fenced_unless_it_is_only_busy() {
+    for busy in [false, true] {
+        let (mut world, [mia, ..], _) = hall();
+        world.manners.answers = false;
+        let link = world.open("Late", Role::Participant);
+        let join = world.send(link, Method::JoinRoom, json!({"sdp": "offer"}));
+        world.wait(Duration::from_millis(2_500));
+        if busy {
+            for worker in [FIRST, SECOND, THIRD] {
+                let talkers = MediaReport::Talkers { group: GroupId(0), talkers: Vec::new() };
+                world.report_from(worker, talkers);
+            }
+        }
+        world.wait(Duration::from_millis(600));
+        assert_eq!(world.ack(link, &join)["result"], 1729);
+        assert_eq!(world.fenced.len(), usize::from(!busy));
+        assert!(world.view().seats.contains_key(&mia.client()));
+    }
 }

@@ -267,6 +267,7 @@ impl World {
     // Reports.
 
     pub fn reported(&mut self, report: MediaReport) -> Check {
+        self.heard = Some(self.now);
         match report {
             MediaReport::Answered { participant, epoch, result } => {
                 let at = self.arrivals.iter().position(|a| a.participant == participant && a.epoch == epoch);
@@ -403,7 +404,13 @@ impl World {
 
     pub fn tick(&mut self) -> Check {
         let now = self.now;
-        if self.batches.values().any(|(at, _)| *at + BATCH <= now) {
+        let is_silent = self.batches.values().any(|(at, _)| *at + BATCH <= now);
+        // An unanswered offer counts only where nothing else came meanwhile.
+        let mut asked = self.arrivals.iter().map(|arrival| arrival.at);
+        let mut restarted = self.restarts.values().map(|(_, at)| *at);
+        let is_due = asked.any(|at| at + ANSWER <= now) || restarted.any(|at| at + ANSWER <= now);
+        let is_dumb = is_due && self.heard.is_none_or(|heard| heard + ANSWER <= now);
+        if is_silent || is_dumb {
             if !self.out.fenced {
                 return Err("a silent worker is not fenced".to_owned());
             }

@@ -109,6 +109,8 @@ pub struct World {
     pub told: BTreeMap<ParticipantId, Epoch>,
     pub arrivals: Vec<Arrival>,
     pub restarts: BTreeMap<ClientId, (String, Time)>,
+    /// When the worker reported last.
+    pub heard: Option<Time>,
     pub batches: BTreeMap<BatchId, (Time, Vec<ParticipantId>)>,
     pub latest: BTreeMap<ParticipantId, BatchId>,
     /// Requests that wait until everybody is brought back.
@@ -162,6 +164,7 @@ impl World {
             told: BTreeMap::new(),
             arrivals: Vec::new(),
             restarts: BTreeMap::new(),
+            heard: None,
             batches: BTreeMap::new(),
             latest: BTreeMap::new(),
             deferred: VecDeque::new(),
