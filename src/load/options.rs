@@ -48,7 +48,7 @@ pub struct LoadOptions {
     /// What the participants do; `audio` where nothing is said.
     #[arg(long, value_enum, conflicts_with = "scenario")]
     pub profile: Option<Profile>,
-    /// A scenario of your own, in TOML; benches/README.md shows every setting.
+    /// A scenario of your own, in TOML; examples/town_hall.toml shows every setting.
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
     /// How many listen, over all rooms; talkers and presenters come on top [100; join-storm: one a room].

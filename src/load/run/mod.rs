@@ -70,6 +70,13 @@ const MOST_PROBES: usize = 10;
 pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     let scenario = options.plan().map_err(LoadError::Option)?;
     allow_sockets(options, &scenario)?;
+    let unwritable = |file: &std::path::Path, error| {
+        io::Error::other(format!("cannot write --html {}: {error}", file.display()))
+    };
+    if let Some(file) = &options.html {
+        // Before the run: what was measured is not to be lost for a folder that is not there.
+        std::fs::File::create(file).map_err(|error| unwritable(file, error))?;
+    }
     let processors = processors();
     let target = servers::open(options, &scenario, processors.0).await?;
     let place = Place { address: options.interface_address, netns: options.netns.clone() };
@@ -85,8 +92,7 @@ pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     report.add_floor(before.mean(after));
     report.judge(scenario.publishers() == 0);
     if let Some(file) = &options.html {
-        let unwritable = |error| io::Error::other(format!("{}: {error}", file.display()));
-        std::fs::write(file, html::page(&report, &samples)).map_err(unwritable)?;
+        std::fs::write(file, html::page(&report, &samples)).map_err(|error| unwritable(file, error))?;
     }
     Ok(report)
 }
