@@ -118,7 +118,11 @@ impl WorkerSet {
     /// Hands anything to a worker.
     pub(super) fn send_any(&self, worker: WorkerId, command: ToWorker) -> Result<(), WorkerStuck> {
         let slot = self.slot(worker).ok_or(WorkerStuck)?;
-        slot.commands.try_send(command).map_err(|_| WorkerStuck)
+        match slot.commands.try_send(command) {
+            Err(mpsc::error::TrySendError::Full(_)) => Err(WorkerStuck),
+            // One that has ended says so itself, and why.
+            Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
+        }
     }
 
     /// Fences a worker's thread, which may be gone already, and starts another in its place.
