@@ -60,39 +60,39 @@ pub struct LoadOptions {
     /// How many talk in each room; in the profile `meeting`, half of them at a moment.
     #[arg(long, value_name = "N")]
     pub talkers: Option<usize>,
-    /// How long is measured, after a warm-up of two seconds [10].
+    /// How long is measured, after a warm-up of two seconds (10).
     #[arg(long, value_name = "SECONDS")]
     pub seconds: Option<u64>,
     /// How many people change rooms a second, in the profile `churn`; of joins there are a fifth of
-    /// that, of clears and destroys a twentieth each [10].
+    /// that, of clears and destroys a twentieth each (10).
     #[arg(long, value_name = "N")]
     pub moves_per_second: Option<f64>,
-    /// How many people join a second, in the profile `join-storm` [1000].
+    /// How many people join a second, in the profile `join-storm` (1000).
     #[arg(long, value_name = "N")]
     pub joins_per_second: Option<f64>,
-    /// Breakout rooms of each parent room, in the profiles `breakouts` and `churn` [10].
+    /// Breakout rooms of each parent room, in the profiles `breakouts` and `churn` (10).
     #[arg(long, value_name = "N")]
     pub breakouts: Option<usize>,
     /// Seats of a breakout room, there [breakouts: 15, churn: 5].
     #[arg(long, value_name = "N")]
     pub breakout_seats: Option<usize>,
-    /// The share of datagrams that is dropped, each way, in the profile `impaired` [0.01].
+    /// The share of datagrams that is dropped, each way, in the profile `impaired` (0.01).
     #[arg(long, value_name = "SHARE")]
     pub loss: Option<f64>,
-    /// How much datagrams are delayed at the most, each way, there [10].
+    /// How much datagrams are delayed at the most, each way, there (10).
     #[arg(long, value_name = "MS")]
     pub jitter_ms: Option<f64>,
-    /// What decides which datagrams these are, there [1].
+    /// What decides which datagrams these are, there (1).
     #[arg(long, value_name = "N")]
     pub seed: Option<u64>,
-    /// How much faster than usual publishers send: 2 doubles the packets a second [1].
+    /// How much faster than usual publishers send: 2 doubles the packets a second (1).
     #[arg(long, value_name = "FACTOR")]
     pub rate: Option<f64>,
     /// Finds the rate at which the busiest media worker uses this share of its processor, by
     /// scheduler time, and measures there.
     #[arg(long, value_name = "SHARE", conflicts_with = "rate", requires = "spawn")]
     pub find_load: Option<f64>,
-    /// How the packets of a video frame leave their publisher [paced].
+    /// How the packets of a video frame leave their publisher (paced).
     #[arg(long, value_enum)]
     pub frame_burst: Option<FrameBurst>,
     /// Lets the system coalesce what comes in (UDP GRO). Servers are compared without.
