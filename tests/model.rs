@@ -105,7 +105,7 @@ fn fail(seed: u64, script: &[Step], error: &str) -> ! {
 }
 
 /// Seeds that every run begins with.
-const COMMITTED: [u64; 9] = [
+const COMMITTED: [u64; 10] = [
     1,
     2,
     3,
@@ -115,6 +115,7 @@ const COMMITTED: [u64; 9] = [
     1_795_389_939_170_368_789,
     1_795_391_377_921_831_397,
     1_882_905_586_780_080_278,
+    1_882_922_615_631_251_107,
 ];
 
 fn number(name: &str) -> Option<u64> {
