@@ -127,16 +127,7 @@ impl Session {
         let Some(barrier) = self.barrier.take() else { return };
         let Barrier { reply, by, destroy, rooms, clients, before, .. } = barrier;
         // Those whom the worker did not know were in no batch.
-        let returns = |client: &ClientId| {
-            let movement = self.seats.get(client).and_then(|seat| seat.movement.as_ref());
-            matches!(movement, Some(Movement::Return(_)))
-        };
-        let together: Vec<ClientId> = clients.iter().copied().filter(returns).collect();
-        let unmoved: Vec<_> = together
-            .iter()
-            .filter_map(|client| self.take_return(cx, *client, None, degraded.contains(client), &together))
-            .collect();
-        self.tell_returned(cx, unmoved);
+        self.commit_returns(cx, &clients, degraded);
         for room in &rooms {
             if destroy {
                 self.destroy_room(cx, *room, EndReason::Destroyed);

@@ -1,5 +1,7 @@
 //! `disconnect`: out of the breakout room, back into the parent room.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use super::context::Context;
@@ -7,17 +9,13 @@ use super::denied::Denied;
 use super::log::Audience;
 use super::params::Params;
 use super::reply::{Answer, ReplyTo};
-use super::seat::{Movement, Place, Return};
+use super::seat::{Movement, Place, Return, Seat};
 use super::session::Session;
 use crate::base::{BreakoutId, ClientId};
-use crate::message::{DisconnectedBreakoutRoom, Event, Moved, Refusal, ReturnReason};
+use crate::message::{DisconnectedBreakoutRoom, Event, Moved, Person, Refusal, ReturnReason};
 
 /// Somebody is back in the parent room, and those who are there do not know yet.
-pub(super) struct Returned {
-    client: ClientId,
-    resumed: Event,
-    parent: Audience,
-}
+pub(super) struct Returned(Person);
 
 impl Session {
     pub(super) fn disconnect(
@@ -95,8 +93,21 @@ impl Session {
         moved: Option<&Moved>,
         degraded: bool,
     ) {
-        let returned = self.take_return(cx, client, moved, degraded, &[client]);
-        self.tell_returned(cx, returned);
+        let alone = BTreeSet::from([client]);
+        let returned = self.take_return(cx, client, moved, degraded, &alone);
+        self.tell_returned(cx, returned, &alone);
+    }
+
+    /// As [`Self::commit_return`], of all who are on the way back, as one step; the media plane has moved
+    /// none of them.
+    pub(super) fn commit_returns(&mut self, cx: &mut Context, clients: &[ClientId], degraded: &[ClientId]) {
+        let is_returning = |client: &ClientId| self.seats.get(client).is_some_and(Seat::is_returning);
+        let together: BTreeSet<ClientId> = clients.iter().copied().filter(is_returning).collect();
+        let returned: Vec<Returned> = together
+            .iter()
+            .filter_map(|client| self.take_return(cx, *client, None, degraded.contains(client), &together))
+            .collect();
+        self.tell_returned(cx, returned, &together);
     }
 
     /// As [`Self::commit_return`], but those in the parent room are still to be told, with
@@ -108,7 +119,7 @@ impl Session {
         client: ClientId,
         moved: Option<&Moved>,
         degraded: bool,
-        together: &[ClientId],
+        together: &BTreeSet<ClientId>,
     ) -> Option<Returned> {
         let seat = self.seats.get_mut(&client)?;
         let room = seat.breakout()?;
@@ -149,15 +160,20 @@ impl Session {
             ReturnReason::Own | ReturnReason::Seat(_) => self.members_and_hosts(room, Some(client)),
         };
         self.tell(cx, left, audience);
-        let here = self.parent.iter().copied().filter(|other| !together.contains(other));
-        let parent = Audience::of(here, Some(client));
-        Some(Returned { client, resumed: Event::UserResumed { person }, parent })
+        Some(Returned(person))
     }
 
-    /// Tells those in the parent room that people are back.
-    pub(super) fn tell_returned(&mut self, cx: &mut Context, returned: impl IntoIterator<Item = Returned>) {
-        for Returned { client, resumed, parent } in returned {
-            self.tell(cx, resumed, parent);
+    /// Tells those who were in the parent room before that people are back.
+    pub(super) fn tell_returned(
+        &mut self,
+        cx: &mut Context,
+        returned: impl IntoIterator<Item = Returned>,
+        together: &BTreeSet<ClientId>,
+    ) {
+        let here = Audience::of(self.parent.difference(together).copied(), None);
+        for Returned(person) in returned {
+            let client = person.id;
+            self.tell(cx, Event::UserResumed { person }, here.clone());
             self.sync_publish(cx, client);
         }
     }
@@ -167,7 +183,7 @@ impl Session {
         client: ClientId,
         room: BreakoutId,
         returning: &Return,
-        together: &[ClientId],
+        together: &BTreeSet<ClientId>,
     ) -> Event {
         let away = self.seats.values().filter(|seat| seat.stay().is_some()).map(|seat| seat.client);
         Event::DisconnectedBreakoutRoom(Box::new(DisconnectedBreakoutRoom {
@@ -184,7 +200,7 @@ impl Session {
     /// The ack's data for who gave a join up.
     pub(super) fn returned_data(&self, client: ClientId, room: BreakoutId, degraded: bool) -> Value {
         let returning = Return { batch: None, reason: ReturnReason::Own, by: None, reply: None };
-        let mut data = self.returned(client, room, &returning, &[]).data();
+        let mut data = self.returned(client, room, &returning, &BTreeSet::new()).data();
         add_degraded(&mut data, client, degraded);
         data
     }

@@ -85,9 +85,7 @@ impl Session {
         }
         let returning = Return { batch: None, reason: ReturnReason::Destroyed, by: None, reply: None };
         self.begin_returns(&clients, &returning);
-        for client in &clients {
-            self.commit_return(cx, *client, None, false);
-        }
+        self.commit_returns(cx, &clients, &[]);
         let rooms: Vec<BreakoutId> = self.rooms.keys().copied().collect();
         for room in rooms {
             self.destroy_room(cx, room, reason);

@@ -9,7 +9,7 @@ use super::deadline::{BATCH_WAIT, Deadline, STEP_WAIT};
 use super::denied::Denied;
 use super::disconnect::Returned;
 use super::log::Audience;
-use super::seat::Movement;
+use super::seat::{Movement, Seat};
 use super::session::Session;
 use crate::base::plant::{self, Plant};
 use crate::base::{BatchId, ClientId, Epoch, GroupId, Kind, ParticipantId, Time, WorkerId};
@@ -155,21 +155,17 @@ impl Session {
         // Movers first: each has to know where it is before it is heard there, and in a crowd it takes
         // long to tell everybody of everybody.
         let mut returned = Vec::new();
-        let returns = |client: &ClientId| {
-            let movement = self.seats.get(client).and_then(|seat| seat.movement.as_ref());
-            matches!(movement, Some(Movement::Return(back)) if back.batch == Some(id))
-        };
-        let together: Vec<ClientId> = clients.iter().copied().filter(returns).collect();
+        let is_of_this = |seat: &Seat| seat.movement.as_ref().and_then(Movement::batch) == Some(id);
+        let returns =
+            |client: &ClientId| self.seats.get(client).is_some_and(|s| s.is_returning() && is_of_this(s));
+        let together: BTreeSet<ClientId> = clients.iter().copied().filter(returns).collect();
         for client in clients {
-            let Some(seat) = self.seats.get(&client) else { continue };
-            if seat.movement.as_ref().and_then(Movement::batch) != Some(id) {
-                continue;
-            }
+            let Some(seat) = self.seats.get(&client).filter(|seat| is_of_this(seat)) else { continue };
             let participant = seat.participant;
             let slots = moved.iter().find(|moved| moved.participant == participant);
             returned.extend(self.settle(cx, client, slots, degraded.contains(&client), &together));
         }
-        self.tell_returned(cx, returned);
+        self.tell_returned(cx, returned, &together);
         self.finish_barrier(cx, id, &degraded);
     }
 
@@ -181,7 +177,7 @@ impl Session {
         client: ClientId,
         moved: Option<&Moved>,
         degraded: bool,
-        together: &[ClientId],
+        together: &BTreeSet<ClientId>,
     ) -> Option<Returned> {
         let seat = self.seats.get_mut(&client)?;
         match (seat.movement.as_ref(), moved) {

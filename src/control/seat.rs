@@ -192,6 +192,11 @@ impl Seat {
         }
     }
 
+    /// Whether the participant is on the way back.
+    pub(super) const fn is_returning(&self) -> bool {
+        matches!(self.movement, Some(Movement::Return(_)))
+    }
+
     /// Where the media worker was last told to put the participant.
     pub(super) const fn target(&self) -> Place {
         match &self.movement {

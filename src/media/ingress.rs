@@ -101,8 +101,11 @@ impl Worker {
         let refusal = stream.refusal(now - incoming.late, incoming.info.index);
         let may_go_on = refusal.is_none_or(|reason| reason == DropReason::Unbound);
         let crossed = may_go_on && {
-            let needs_look = listen(stream, incoming, now);
-            self.pass_on(now, stream_key, incoming, needs_look)
+            let (group, needs_look) = (stream.group, listen(stream, incoming, now));
+            if needs_look {
+                self.look_at(group);
+            }
+            self.pass_on(now, stream_key, incoming)
         };
         let stream = self.streams.get_mut(stream_key).ok_or(DropReason::UnknownSsrc)?;
         match refusal {
@@ -163,13 +166,10 @@ impl Worker {
 impl Worker {
     /// Notes that a stream's group is heard, and hands the packet to the other workers that have members
     /// in it; answers whether it went to any.
-    fn pass_on(&mut self, now: Time, key: Key<Stream>, incoming: &Incoming<'_>, needs_look: bool) -> bool {
+    fn pass_on(&mut self, now: Time, key: Key<Stream>, incoming: &Incoming<'_>) -> bool {
         let Some(stream) = self.streams.get_mut(key) else { return false };
         let Some(group) = stream.group.and_then(|group| self.groups.get_mut(&group)) else { return false };
         group.was_heard = true;
-        if needs_look && !self.to_refresh.contains(&group.settings.group) {
-            self.to_refresh.push(group.settings.group);
-        }
         if group.peers.is_empty() || !incoming.is_own {
             return false;
         }
