@@ -35,6 +35,8 @@ pub(super) struct Crowd {
     clock: Clock,
     progress: Arc<Progress>,
     clients: Vec<Option<Client>>,
+    /// How much faster than usual everybody sends, whoever comes later as well.
+    rate: f64,
     deadlines: Deadlines<usize>,
     touched: Vec<usize>,
     relay: Option<Relay>,
@@ -56,6 +58,7 @@ impl Crowd {
             clock: settings.clock,
             progress,
             clients: Vec::new(),
+            rate: 1.0,
             deadlines: Deadlines::default(),
             touched: Vec::new(),
             relay: settings.network.map(Relay::new),
@@ -70,7 +73,8 @@ impl Crowd {
         }
     }
 
-    pub(super) fn add(&mut self, id: usize, participant: Box<Participant>, began: Time, news: MediaNews) {
+    pub(super) fn add(&mut self, id: usize, mut participant: Box<Participant>, began: Time, news: MediaNews) {
+        participant.set_rate(self.rate);
         while self.clients.len() <= id {
             self.clients.push(None);
         }
@@ -103,6 +107,7 @@ impl Crowd {
     }
 
     pub(super) fn set_rate(&mut self, factor: f64) {
+        self.rate = factor;
         self.clients.iter_mut().flatten().for_each(|client| client.participant.set_rate(factor));
     }
 

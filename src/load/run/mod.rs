@@ -186,6 +186,8 @@ impl Run {
     }
 
     async fn measure(&mut self) -> Result<LoadReport, LoadError> {
+        // From the first packet on: a crowd at its usual rate may be more than the server bears.
+        self.set_rate(self.scenario.run.rate).await;
         self.cast.bring_in().await?;
         let act = Act::prepare(&self.cast).await?;
         sleep(WARM_UP).await;
@@ -227,12 +229,9 @@ impl Run {
         Look { server: cpu_ns(pid).ok(), workers, tool, machine }
     }
 
-    /// Sets the rate that was asked for, or finds the one at which a worker is as busy as asked.
+    /// The rate that was asked for, or the one at which a worker is as busy as asked.
     async fn find_rate(&mut self) -> Result<f64, LoadError> {
-        let Some(target) = self.options.find_load else {
-            self.set_rate(self.scenario.run.rate).await;
-            return Ok(self.scenario.run.rate);
-        };
+        let Some(target) = self.options.find_load else { return Ok(self.scenario.run.rate) };
         let mut rate = 1.0;
         for probe in 1..=MOST_PROBES {
             self.set_rate(rate).await;
