@@ -7,6 +7,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use serde_json::Value;
+
 use super::mark::Mark;
 use super::seen_window::{Seen, SeenWindow};
 use crate::base::{ClientId, Kind, Ssrc};
@@ -20,6 +22,21 @@ pub struct SlotClaim {
     pub from_seq: u64,
     /// Who fills the slot and with what.
     pub publisher: Option<(ClientId, Kind)>,
+}
+
+impl SlotClaim {
+    /// Reads one of the slots of a `slots` event or of the ack of `joinRoom`; nothing if it is none.
+    #[must_use]
+    pub fn read(slot: &Value) -> Option<Self> {
+        let kind = slot.get("kind")?.as_str()?;
+        let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
+        let client = slot.get("clientId").and_then(Value::as_str).and_then(|id| id.parse().ok());
+        Some(Self {
+            ssrc: Ssrc(u32::try_from(slot.get("ssrc")?.as_u64()?).ok()?),
+            from_seq: slot.get("from_seq")?.as_u64()?,
+            publisher: client.map(|client| (client, kind)),
+        })
+    }
 }
 
 /// Why a packet was wrong.

@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use super::dev_token::TokenError;
 use super::generator::{MediaNews, MediaState, Order, Orders};
 use super::signalling::{Incoming, Signalling, SignallingError};
-use crate::base::{ClientId, Epoch, Kind, Random, Ssrc, Time};
+use crate::base::{ClientId, Epoch, Kind, Random, Time};
 use crate::client::{
     ClientIdentity, Participant, ParticipantReport, ParticipantSettings, Place, SlotClaim, TimeAnchor,
     room_tag,
@@ -359,7 +359,7 @@ impl Runner {
             return;
         };
         let slots = data.get("slots").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let claims: Vec<SlotClaim> = slots.iter().filter_map(read_claim).collect();
+        let claims: Vec<SlotClaim> = slots.iter().filter_map(SlotClaim::read).collect();
         let place = Place { client, room: room_tag(&room_id), epoch: Epoch(epoch) };
         self.state.hears =
             claims.iter().filter(|slot| matches!(slot.publisher, Some((_, Kind::Audio)))).count();
@@ -369,17 +369,6 @@ impl Runner {
         self.media.give(Order::Slots { id: self.id, place, claims, taken }).await;
         let _ = is_taken.await;
     }
-}
-
-fn read_claim(slot: &Value) -> Option<SlotClaim> {
-    let kind = slot.get("kind")?.as_str()?;
-    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
-    let client = slot.get("clientId").and_then(Value::as_str).and_then(|id| id.parse().ok());
-    Some(SlotClaim {
-        ssrc: Ssrc(u32::try_from(slot.get("ssrc")?.as_u64()?).ok()?),
-        from_seq: slot.get("from_seq")?.as_u64()?,
-        publisher: client.map(|client| (client, kind)),
-    })
 }
 
 fn anchor(clock: Clock) -> TimeAnchor {

@@ -2,12 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::event::Port;
 use super::network::Way;
 use crate::base::{ClientId, Kind, LinkId, ParticipantId, Ssrc, Time};
-use crate::client::{Participant, SlotClaim};
+use crate::client::Participant;
 use crate::message::{Method, SrtpProfile};
 
 /// Requests of one person that may be unanswered.
@@ -124,15 +122,3 @@ impl Person {
 
 /// The first so many people are moderators.
 pub(super) const MODERATORS: usize = 3;
-
-/// What a `slots` says of one slot.
-pub(super) fn read_claim(slot: &Value) -> Option<SlotClaim> {
-    let kind = slot.get("kind")?.as_str()?;
-    let kind = Kind::ALL.into_iter().find(|known| known.as_str() == kind)?;
-    let client = slot.get("clientId").and_then(Value::as_str).and_then(|id| id.parse().ok());
-    Some(SlotClaim {
-        ssrc: Ssrc(u32::try_from(slot.get("ssrc")?.as_u64()?).ok()?),
-        from_seq: slot.get("from_seq")?.as_u64()?,
-        publisher: client.map(|client| (client, kind)),
-    })
-}

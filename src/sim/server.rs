@@ -6,11 +6,10 @@ use serde_json::Value;
 
 use super::event::{Event, Port, Uplink, worker_address};
 use super::options::SimulationOptions;
-use super::person::read_claim;
 use super::violation::Invariant;
 use super::world::{ROOM, Simulation, SimulationError};
 use crate::base::{LinkId, Random, Time, WorkerId};
-use crate::client::TimeAnchor;
+use crate::client::{SlotClaim, TimeAnchor};
 use crate::control::{Control, ControlSettings};
 use crate::media::{Handover, Worker, WorkerSettings};
 use crate::message::{ControlInput, ControlOutput, Frame, MediaCommand, MediaReport, SlotLine};
@@ -334,7 +333,7 @@ impl Simulation {
 }
 
 fn read_line(slot: &Value) -> Option<SlotLine> {
-    let claim = read_claim(slot)?;
+    let claim = SlotClaim::read(slot)?;
     let video = slot.get("kind").and_then(Value::as_str) != Some("audio");
     Some(SlotLine { mid: slot.get("mid")?.as_str()?.into(), video, ssrc: claim.ssrc })
 }

@@ -5,7 +5,6 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::event::{Event, Uplink};
-use super::person::read_claim;
 use super::violation::Invariant;
 use super::world::{ROOM, Simulation};
 use crate::base::{Epoch, Kind, LinkId, Random, Time};
@@ -201,7 +200,7 @@ impl Simulation {
         let Some(epoch) = data.get("epoch").and_then(Value::as_u64) else { return };
         self.trace.note(self.now, 9, epoch);
         let slots = data.get("slots").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let claims: Vec<SlotClaim> = slots.iter().filter_map(read_claim).collect();
+        let claims: Vec<SlotClaim> = slots.iter().filter_map(SlotClaim::read).collect();
         if self.trace.keeps_lines() {
             let text = claims.iter().map(brief).collect::<Vec<_>>().join(", ");
             self.trace.line(self.now, format_args!("person {at} is told of {epoch} in {room}: {text}"));
