@@ -1,0 +1,67 @@
+//! A meeting of synthetic people beside whatever a test does to the server, whose packets are judged.
+
+use std::net::SocketAddr;
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde_json::Value;
+use tokio::process::{Child, Command};
+
+/// A meeting in a process of its own: what a test does does not slow its people down.
+pub(crate) struct LiveCall(Child);
+
+/// What its people met with.
+#[derive(Debug)]
+pub(crate) struct CallReport(pub(crate) Value);
+
+impl LiveCall {
+    /// Six people, three of them talking at 50 packets a second. The server hands out development
+    /// tokens. Its people connect first; the call then lasts so long.
+    pub(crate) fn start(http: SocketAddr, length: Duration) -> Self {
+        Self::start_with(http, length, &["--profile", "audio", "--participants", "6", "--talkers", "3"])
+    }
+
+    /// A run of `anteroom load` of one's own.
+    pub(crate) fn start_with(http: SocketAddr, length: Duration, arguments: &[&str]) -> Self {
+        let child = Command::new(env!("CARGO_BIN_EXE_anteroom"))
+            .args(["load", "--json", "--server", &format!("http://{http}")])
+            .args(["--seconds", &length.as_secs().to_string()])
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        Self(child)
+    }
+
+    /// Whether it is still going on: an attack that outlives the call has shown nothing.
+    pub(crate) fn is_on(&mut self) -> bool {
+        self.0.try_wait().unwrap().is_none()
+    }
+
+    /// Waits for its end.
+    pub(crate) async fn end(self) -> CallReport {
+        let output = self.0.wait_with_output().await.unwrap();
+        let printed = String::from_utf8(output.stdout).unwrap();
+        let said = String::from_utf8_lossy(&output.stderr);
+        CallReport(serde_json::from_str(printed.lines().last().unwrap_or_else(|| panic!("{said}"))).unwrap())
+    }
+}
+
+impl CallReport {
+    pub(crate) fn count(&self, key: &str) -> u64 {
+        self.0[key].as_u64().unwrap_or_else(|| panic!("no count `{key}` in {}", self.0))
+    }
+
+    pub(crate) fn p99_us(&self) -> u64 {
+        self.0["latency_us"]["p99"].as_u64().unwrap()
+    }
+
+    /// Nobody heard what is not theirs, and at most one packet in a thousand was lost (I2, I16).
+    pub(crate) fn assert_undisturbed(&self) {
+        assert_eq!(self.count("wrong_group"), 0, "{}", self.0);
+        let (received, lost) = (self.count("received"), self.count("lost"));
+        assert!(received > 0 && lost * 1000 <= received, "lost {lost} of {received}: {}", self.0);
+    }
+}
