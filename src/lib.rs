@@ -13,6 +13,7 @@ pub mod message;
 pub mod node;
 #[cfg(feature = "sim")]
 pub mod sim;
+pub mod store;
 pub mod telemetry;
 pub mod transport;
 pub mod wire;

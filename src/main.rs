@@ -81,7 +81,7 @@ struct ServeArguments {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The HTTP port, instead of the configured one (8080). 0 takes a free one; without a
-    /// configuration file it does so for metrics, too.
+    /// configuration file it does so for metrics, too, and keeps nothing for after a crash.
     #[arg(long)]
     port: Option<u16>,
     /// What is logged, instead of what is configured: `error`, `warn`, `info`, `debug`, `trace`, or
@@ -133,6 +133,8 @@ fn settings(arguments: &ServeArguments) -> Result<Config, String> {
         config.listen.port = port;
         if port == 0 && arguments.config.is_none() {
             config.listen.metrics.set_port(0);
+            // Nobody would find the rooms again.
+            config.store.enabled = false;
         }
     }
     if let Some(filter) = &arguments.log {
@@ -194,6 +196,7 @@ fn run_demo(arguments: &DemoArguments) -> Result<bool, String> {
     let mut config = Config::default();
     config.listen.port = arguments.port.unwrap_or(if arguments.keep { 8080 } else { 0 });
     config.listen.metrics.set_port(0);
+    config.store.enabled = false;
     "warn".clone_into(&mut config.log.filter);
     set_up_logs(&config.log).map_err(|error| error.to_string())?;
     let options = DemoOptions {

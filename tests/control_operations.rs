@@ -10,6 +10,8 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "control/crash.rs"]
+mod crash;
 #[path = "control/create.rs"]
 mod create;
 #[path = "control/flags.rs"]

@@ -114,6 +114,7 @@ fn a_server_tells_where_it_is_logs_no_token_and_stops_when_asked() {
 fn secrets_of_the_configuration_stay_out_of_the_logs() {
     let toml = format!(
         "[listen]\nport = 0\nmetrics = \"127.0.0.1:0\"\n[tokens]\nsecret = \"{SECRET}\"\n\
+         [store]\nenabled = false\n\
          [admin]\nkey = \"planted-admin-key\"\n[log]\nfilter = \"trace\"\n"
     );
     let config = file(&toml);

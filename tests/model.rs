@@ -25,6 +25,7 @@
 mod model {
     pub mod audience;
     pub mod compare;
+    pub mod crash;
     pub mod expect;
     pub mod generate;
     pub mod observe;

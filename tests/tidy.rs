@@ -26,7 +26,11 @@ const IMPORTS: &[(&str, &[&str])] = &[
     ("telemetry", &["base"]),
     ("config", &["base"]),
     ("api", &["base", "message", "telemetry"]),
-    ("node", &["base", "wire", "message", "control", "transport", "media", "telemetry", "config", "api"]),
+    ("store", &["base", "message"]),
+    (
+        "node",
+        &["base", "wire", "message", "control", "transport", "media", "telemetry", "config", "api", "store"],
+    ),
     ("load", &["base", "wire", "message", "client", "telemetry", "config"]),
     ("sim", &["base", "wire", "message", "control", "transport", "media", "client"]),
     ("simulate", &["base", "client", "sim"]),
@@ -37,7 +41,7 @@ const IMPORTS: &[(&str, &[&str])] = &[
 const MAX_FILE_LINES: usize = 500;
 
 /// Folders that touch clocks, sockets, threads and tasks.
-const EDGE: &[&str] = &["api", "load", "node", "telemetry", "simulate", "main"];
+const EDGE: &[&str] = &["api", "load", "node", "store", "telemetry", "simulate", "main"];
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))

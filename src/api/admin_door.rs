@@ -144,7 +144,11 @@ fn unexpected(reply: AdminReply) -> HttpRefusal {
             HttpRefusal::new(StatusCode::NOT_FOUND, "unknown_room", "there is no room of this name")
         }
         AdminReply::Invalid(msg) => HttpRefusal::new(StatusCode::BAD_REQUEST, "bad_parameter", msg),
-        AdminReply::Created { .. } | AdminReply::Deleted | AdminReply::Rooms(_) | AdminReply::Seated(_) => {
+        AdminReply::Created { .. }
+        | AdminReply::Deleted
+        | AdminReply::Ended
+        | AdminReply::Rooms(_)
+        | AdminReply::Seated(_) => {
             HttpRefusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the server failed to do this")
         }
     }

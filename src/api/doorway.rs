@@ -92,6 +92,7 @@ pub(super) struct Shared {
     next_link: AtomicU64,
     stopping: AtomicBool,
     ready: AtomicBool,
+    keeps: AtomicBool,
     pub(super) book: Arc<LinkBook>,
     pub(super) metrics: Metrics,
 }
@@ -120,6 +121,7 @@ impl Doorway {
             next_link: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             ready: AtomicBool::new(false),
+            keeps: AtomicBool::new(true),
             book: Arc::clone(&book),
             metrics,
         };
@@ -163,10 +165,16 @@ impl Doorway {
         self.shared.ready.store(ready, Ordering::Relaxed);
     }
 
+    /// Says whether what people are told is kept as it should be.
+    pub fn set_keeps(&self, keeps: bool) {
+        self.shared.keeps.store(keeps, Ordering::Relaxed);
+    }
+
     /// Whether clients are welcome.
     #[must_use]
     pub fn is_ready(&self) -> bool {
-        self.shared.ready.load(Ordering::Relaxed) && !self.is_stopping()
+        let Shared { ready, keeps, .. } = &*self.shared;
+        ready.load(Ordering::Relaxed) && keeps.load(Ordering::Relaxed) && !self.is_stopping()
     }
 
     /// Lets no new link in.

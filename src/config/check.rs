@@ -28,6 +28,7 @@ pub(super) fn check(config: &Config) -> Result<(), Fault> {
     config.tokens.check().map_err(in_section("tokens"))?;
     config.admin.check().map_err(in_section("admin"))?;
     config.node.check().map_err(in_section("node"))?;
+    config.store.check().map_err(in_section("store"))?;
     config.log.check().map_err(in_section("log"))?;
     check_rooms(config)?;
     check_media(config)?;

@@ -10,6 +10,7 @@ use crate::api::settings::{AdminSettings, HttpSettings, TokenSettings};
 use crate::control::settings::{BreakoutSettings, ControlSettings, RoomSettings};
 use crate::media::settings::MediaSettings;
 use crate::node::settings::{ListenSettings, NodeSettings};
+use crate::store::settings::StoreSettings;
 use crate::telemetry::settings::LogSettings;
 
 /// Everything that an operator can set. Its default serves developers on loopback.
@@ -32,6 +33,8 @@ pub struct Config {
     pub node: NodeSettings,
     /// What media workers do.
     pub media: MediaSettings,
+    /// What survives a crash.
+    pub store: StoreSettings,
     /// Log lines.
     pub log: LogSettings,
 }

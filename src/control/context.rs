@@ -68,6 +68,8 @@ pub(super) struct Context {
     heard: BTreeMap<WorkerId, Time>,
     /// Rooms and seats by worker.
     pub(super) load: Vec<usize>,
+    /// Whether anything is saved of what happens here.
+    pub(super) saves: bool,
     last_id: u64,
 }
 
@@ -86,6 +88,7 @@ impl Context {
             silent: Vec::new(),
             heard: BTreeMap::new(),
             load: vec![0; usize::from(workers.max(1))],
+            saves: false,
             last_id: 0,
         }
     }
@@ -93,6 +96,11 @@ impl Context {
     fn next_id(&mut self) -> u64 {
         self.last_id += 1;
         self.last_id
+    }
+
+    /// No id up to this one is given any more.
+    pub(super) fn skip_ids(&mut self, last: u64) {
+        self.last_id = self.last_id.max(last);
     }
 
     pub(super) fn next_session(&mut self) -> SessionId {

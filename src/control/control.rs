@@ -1,6 +1,6 @@
 //! The owner of all rooms of a node: takes inputs to their session, and lets time pass.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::connect::JoinRoom;
 use super::context::{Context, SeatRef, SessionId};
@@ -9,10 +9,12 @@ use super::log::LoggedEvent;
 use super::params::{MAX_NAME, Params, is_name};
 use super::reply::ReplyTo;
 use super::requests::refuse;
+use super::save::Misfit;
 use super::session::Session;
 use super::settings::ControlSettings;
 use super::view::{SessionView, Totals};
 use crate::base::{Deadlines, Epoch, LinkId, ParticipantId, Random, Time, WorkerId};
+use crate::message::saved::{Change, Key, Record};
 use crate::message::{
     AdminReply, AdminRequest, Claims, ControlInput, ControlOutput, EndReason, MediaCommand, MediaReport,
     Method, Refusal, Request, RoomSettings,
@@ -35,6 +37,10 @@ pub struct Control {
     sessions: BTreeMap<SessionId, Session>,
     names: BTreeMap<String, SessionId>,
     deadlines: Deadlines<SessionId>,
+    /// Sessions of which something may differ from what is saved.
+    unsaved: BTreeSet<SessionId>,
+    /// What is to be forgotten of sessions that have ended.
+    ended: Vec<Change>,
 }
 
 impl Control {
@@ -47,7 +53,53 @@ impl Control {
             sessions: BTreeMap::new(),
             names: BTreeMap::new(),
             deadlines: Deadlines::default(),
+            unsaved: BTreeSet::new(),
+            ended: Vec::new(),
         }
+    }
+
+    /// A node as it was when all changes up to some moment had been saved; of it everything is saved, too.
+    /// Its people are Held from `now` on.
+    ///
+    /// # Errors
+    /// [`Misfit`] where the records are not what one node has saved.
+    pub fn restore(
+        settings: ControlSettings,
+        workers: u16,
+        random: Random,
+        (now, saved): (Time, BTreeMap<Key, Record>),
+    ) -> Result<Self, Misfit> {
+        let mut control = Self::new(settings, workers, random);
+        (control.cx.now, control.cx.saves) = (now, true);
+        control.cx.skip_ids(saved.last_key_value().map_or(0, |(key, _)| key.session));
+        let mut rest = saved.into_iter().peekable();
+        while let Some((key, record)) = rest.next() {
+            let Record::Head(head) = record else { return Err(Misfit::headless(&key)) };
+            let id = SessionId(key.session);
+            if control.names.insert(head.name.clone(), id).is_some() {
+                return Err(Misfit::twice(&key));
+            }
+            let mut session = Session::restored(&mut control.cx, id, head);
+            let mut parts = Vec::new();
+            while let Some(part) = rest.next_if(|(other, _)| other.session == key.session) {
+                parts.push(part);
+            }
+            session.restore_parts(&mut control.cx, parts)?;
+            control.sessions.insert(id, session);
+            control.with(id, |_, _| ());
+        }
+        Ok(control)
+    }
+
+    /// What has changed since the last call and is to be saved, as one step, before anybody is told.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        let mut changes = std::mem::take(&mut self.ended);
+        while let Some(id) = self.unsaved.pop_first() {
+            if let Some(session) = self.sessions.get_mut(&id) {
+                session.changes(&mut changes);
+            }
+        }
+        changes
     }
 
     /// Takes one input.
@@ -121,6 +173,11 @@ impl Control {
         let session = self.sessions.get_mut(&id)?;
         let outcome = act(session, &mut self.cx);
         while session.ended.is_none() && session.run_deferred(&mut self.cx) {}
+        if self.cx.saves {
+            self.unsaved.insert(id);
+        } else {
+            session.save_nothing();
+        }
         match session.next_deadline() {
             Some(at) => self.deadlines.set(id, at),
             None => {
@@ -136,7 +193,9 @@ impl Control {
     /// A session has ended. A room that an operator made starts over, until it is deleted.
     fn forget(&mut self, id: SessionId, reason: EndReason) {
         self.deadlines.clear(&id);
-        let Some(session) = self.sessions.remove(&id) else { return };
+        let Some(mut session) = self.sessions.remove(&id) else { return };
+        session.forget_saved(&mut self.ended);
+        self.unsaved.remove(&id);
         for (link, _, request) in &session.deferred {
             refuse(&mut self.cx, *link, request, Refusal::NotConnected);
         }
@@ -333,6 +392,11 @@ impl Control {
                 let Some(id) = self.names.get(&name).copied() else { return AdminReply::Unknown };
                 self.with(id, |session, cx| session.end(cx, EndReason::Deleted));
                 AdminReply::Deleted
+            }
+            AdminRequest::EndRoom { name } => {
+                let Some(id) = self.names.get(&name).copied() else { return AdminReply::Unknown };
+                self.with(id, |session, cx| session.end(cx, EndReason::Ended));
+                AdminReply::Ended
             }
             AdminRequest::ListRooms => {
                 let rooms = self.names.iter().filter_map(|(name, id)| {

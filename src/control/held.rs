@@ -97,7 +97,7 @@ impl Session {
     /// whoever was on it fail; what brings them back goes on without it.
     pub(super) fn worker_lost(&mut self, cx: &mut Context, worker: WorkerId) {
         let mut lost = Vec::new();
-        for seat in self.seats.values_mut().filter(|seat| seat.worker == worker) {
+        for seat in self.seats.unsaved_values_mut().filter(|seat| seat.worker == worker) {
             seat.sent = None;
             lost.push(seat.client);
         }

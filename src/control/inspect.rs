@@ -21,7 +21,7 @@ impl Session {
             seats: self.seats.iter().map(|(client, seat)| (*client, seat.view())).collect(),
             rooms: self.rooms.iter().map(|(id, room)| (*id, room.view())).collect(),
             destroyed: self.destroyed.iter().copied().collect(),
-            invitations: self.invitations.clone(),
+            invitations: (*self.invitations).clone(),
             media: self.seats.iter().map(|(client, seat)| (*client, seat.media_view())).collect(),
         }
     }

@@ -187,7 +187,7 @@ impl Session {
         let Some(invitation) = self.invitations.remove(&(room, client)) else { return false };
         self.deadlines.clear(&Deadline::Invitation(room, client));
         if reason == RejectReason::Expired {
-            self.expired.insert((room, client));
+            self.expired.insert((room, client), ());
             let withdrawn = Event::InvitationWithdrawn { client, room, reason: WithdrawReason::Expired };
             self.tell(cx, withdrawn, Audience::one(client));
         }
@@ -233,7 +233,10 @@ impl Session {
         for client in invited {
             self.withdraw(cx, room, client, reason);
         }
-        self.expired.retain(|(other, _)| *other != room);
+        let expired: Vec<ClientId> = self.expired.range(range).map(|((_, client), ())| *client).collect();
+        for client in expired {
+            self.expired.remove(&(room, client));
+        }
     }
 
     /// Forgets the invitations of somebody who is gone.

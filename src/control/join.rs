@@ -74,7 +74,7 @@ impl Session {
             return Err(Refusal::Forbidden.into());
         }
         if !(host || room.open || self.invitations.contains_key(&(room.id, client))) {
-            let expired = self.expired.contains(&(room.id, client));
+            let expired = self.expired.contains_key(&(room.id, client));
             return Err(if expired { Refusal::InvitationExpired } else { Refusal::NotInvited }.into());
         }
         if !room.has_seat(role, self.settings.max_active_talkers) {

@@ -74,7 +74,7 @@ impl Session {
         for client in &clients {
             self.drop_pending(cx, *client);
         }
-        for seat in self.seats.values_mut() {
+        for seat in self.seats.unsaved_values_mut() {
             seat.sent = None;
         }
         for seat in self.seats.values() {
@@ -91,7 +91,7 @@ impl Session {
             self.destroy_room(cx, room, reason);
         }
         self.tell(cx, Event::RoomEnded { reason }, Audience::Everyone);
-        for (_, seat) in std::mem::take(&mut self.seats) {
+        for (_, seat) in self.seats.take() {
             cx.depart(seat.participant);
             self.release_worker(cx, seat.worker);
             if let Some(link) = seat.link {

@@ -73,6 +73,11 @@ impl EventLog {
         self.last
     }
 
+    /// Goes on behind a number, of whose events nothing is known any more.
+    pub(super) fn go_on_after(&mut self, seq: u64) {
+        self.last = seq;
+    }
+
     pub(super) fn push(&mut self, at: Time, event: Event, audience: Audience) -> u64 {
         self.last += 1;
         self.entries.push_back(LoggedEvent { seq: self.last, at, event, audience });

@@ -22,6 +22,7 @@ mod held;
 mod inspect;
 mod invite;
 mod join;
+mod kept;
 mod leave;
 mod log;
 mod moves;
@@ -32,6 +33,7 @@ mod replica;
 mod reply;
 mod requests;
 mod roster;
+mod save;
 mod seat;
 mod session;
 mod snapshot;
@@ -42,6 +44,7 @@ mod view;
 pub use control::Control;
 pub use log::{Audience, LoggedEvent};
 pub use replica::{EventGap, Replica};
+pub use save::Misfit;
 pub use settings::ControlSettings;
 pub use view::{
     BreakoutState, InvitationView, MediaView, PlaceView, RoomView, SeatState, SeatView, SessionView, Totals,

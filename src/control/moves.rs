@@ -53,7 +53,8 @@ impl Session {
         }
         let id = cx.next_batch(self.id);
         for client in &known {
-            if let Some(movement) = self.seats.get_mut(client).and_then(|seat| seat.movement.as_mut()) {
+            if let Some(movement) = self.seats.get_unsaved_mut(client).and_then(|seat| seat.movement.as_mut())
+            {
                 *movement.batch_mut() = Some(id);
             }
         }
@@ -236,7 +237,7 @@ impl Session {
     ) {
         let Some(room) = self.room_of(group) else { return };
         let slots = slot_states(cx, self.id, bindings);
-        if let Some(seat) = self.seats.get_mut(&client) {
+        if let Some(seat) = self.seats.get_unsaved_mut(&client) {
             seat.slots = Arc::clone(&slots);
         }
         self.tell(cx, Event::Slots { client, epoch, room, slots }, Audience::one(client));

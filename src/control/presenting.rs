@@ -82,7 +82,7 @@ impl Session {
         match room {
             None => self.presenter = presenter,
             Some(room) => {
-                if let Some(room) = self.rooms.get_mut(&room) {
+                if let Some(room) = self.rooms.get_unsaved_mut(&room) {
                     room.presenter = presenter;
                 }
             }

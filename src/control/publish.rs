@@ -71,7 +71,7 @@ impl Session {
         let target = seat.target();
         let group = self.group_at(&target)?;
         let publish = self.publish_at(seat, &target);
-        let seat = self.seats.get_mut(&client)?;
+        let seat = self.seats.get_unsaved_mut(&client)?;
         let epoch = seat.next_epoch(cx.now);
         seat.sent = Some(super::seat::Sent { epoch, group, publish });
         Some(Placement { participant: seat.participant, group, epoch, publish })
@@ -89,7 +89,7 @@ impl Session {
     pub(super) fn sync_publish(&mut self, cx: &mut Context, client: ClientId) {
         let Some(seat) = self.seats.get(&client) else { return };
         let publish = self.publish_at(seat, &seat.target());
-        let Some(seat) = self.seats.get_mut(&client) else { return };
+        let Some(seat) = self.seats.get_unsaved_mut(&client) else { return };
         let participant = seat.participant;
         let Some(sent) = &mut seat.sent else { return };
         if sent.publish != publish {

@@ -78,7 +78,7 @@ impl Session {
     /// The ack goes to the link that asked, or to the one that took its place.
     fn answer(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo, frame: Frame) {
         let mut target = cx.link(reply.link).map(|_| reply.link);
-        if let Some(seat) = self.seats.get_mut(&client) {
+        if let Some(seat) = self.seats.get_unsaved_mut(&client) {
             seat.answers.answered(&frame);
             target = target.or(seat.link);
         }

@@ -38,7 +38,7 @@ impl Session {
     }
 
     fn run(&mut self, cx: &mut Context, link: LinkId, client: ClientId, request: Request) {
-        let Some(seat) = self.seats.get_mut(&client) else {
+        let Some(seat) = self.seats.get_unsaved_mut(&client) else {
             return refuse(cx, link, &request, Refusal::NotConnected);
         };
         match seat.answers.begin(cx.now, &request.id, request.method.parse().ok()) {

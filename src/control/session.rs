@@ -10,8 +10,10 @@ use super::connect::Fresh;
 use super::context::{Context, SessionId};
 use super::deadline::Deadline;
 use super::force::Forced;
+use super::kept::Kept;
 use super::log::{Audience, EventLog};
 use super::moves::Batch;
+use super::save::SavedMarks;
 use super::seat::Seat;
 use super::spread::Spread;
 use super::view::InvitationView;
@@ -40,20 +42,20 @@ pub(super) struct Session {
     pub(super) flags: ParentFlags,
     pub(super) presenter: Option<(ClientId, Presentation)>,
     /// At most `max_participants`, together with `fresh`.
-    pub(super) seats: BTreeMap<ClientId, Seat>,
+    pub(super) seats: Kept<ClientId, Seat>,
     pub(super) moderators: BTreeSet<ClientId>,
     /// Who is in the parent room.
     pub(super) parent: BTreeSet<ClientId>,
     /// At most [`super::create::MAX_ROOMS`].
-    pub(super) rooms: BTreeMap<BreakoutId, Breakout>,
+    pub(super) rooms: Kept<BreakoutId, Breakout>,
     /// Oldest first.
     pub(super) destroyed: VecDeque<BreakoutId>,
     /// How many breakout rooms were ever made, for their names.
     pub(super) made: u64,
     /// At most seats times live rooms.
-    pub(super) invitations: BTreeMap<(BreakoutId, ClientId), InvitationView>,
+    pub(super) invitations: Kept<(BreakoutId, ClientId), InvitationView>,
     /// Invitations that have expired, to tell them from none. Bounded likewise.
-    pub(super) expired: BTreeSet<(BreakoutId, ClientId)>,
+    pub(super) expired: Kept<(BreakoutId, ClientId), ()>,
     /// Joins that wait for the answer to their offer.
     pub(super) fresh: BTreeMap<ParticipantId, Fresh>,
     /// Batches that not all workers have reported yet.
@@ -69,6 +71,7 @@ pub(super) struct Session {
     pub(super) log: EventLog,
     pub(super) deadlines: Deadlines<Deadline>,
     pub(super) ended: Option<EndReason>,
+    pub(super) saved: SavedMarks,
 }
 
 impl Session {
@@ -79,9 +82,26 @@ impl Session {
         settings: RoomSettings,
         by_admin: bool,
     ) -> Self {
+        let mut session = Self::bare(cx, id, name, settings, by_admin);
+        let name = Arc::clone(&session.name);
+        let started = Event::RoomStarted { name, settings: session.settings.clone(), by_admin };
+        session.tell(cx, started, Audience::Nobody);
+        session.sync_group(cx, session.group);
+        session.mind_emptiness(cx);
+        session
+    }
+
+    /// A session of which nobody knows yet.
+    pub(super) fn bare(
+        cx: &mut Context,
+        id: SessionId,
+        name: &str,
+        settings: RoomSettings,
+        by_admin: bool,
+    ) -> Self {
         let worker = cx.idlest_worker();
         cx.load_more(worker);
-        let mut session = Self {
+        Self {
             id,
             name: name.into(),
             spread: Spread::on(worker),
@@ -91,14 +111,14 @@ impl Session {
             group: cx.next_group(id),
             flags: ParentFlags::default(),
             presenter: None,
-            seats: BTreeMap::new(),
+            seats: Kept::default(),
             moderators: BTreeSet::new(),
             parent: BTreeSet::new(),
-            rooms: BTreeMap::new(),
+            rooms: Kept::default(),
             destroyed: VecDeque::new(),
             made: 0,
-            invitations: BTreeMap::new(),
-            expired: BTreeSet::new(),
+            invitations: Kept::default(),
+            expired: Kept::default(),
             fresh: BTreeMap::new(),
             batches: BTreeMap::new(),
             forced: BTreeMap::new(),
@@ -108,13 +128,8 @@ impl Session {
             log: EventLog::default(),
             deadlines: Deadlines::default(),
             ended: None,
-        };
-        let name = Arc::clone(&session.name);
-        let started = Event::RoomStarted { name, settings: session.settings.clone(), by_admin };
-        session.tell(cx, started, Audience::Nobody);
-        session.sync_group(cx, session.group);
-        session.mind_emptiness(cx);
-        session
+            saved: SavedMarks::default(),
+        }
     }
 
     /// Starts or stops the time after which an empty room ends.

@@ -22,10 +22,10 @@ impl Session {
         };
         match &audience {
             Audience::Nobody => {}
-            Audience::Everyone => self.seats.values_mut().for_each(&mut tell),
+            Audience::Everyone => self.seats.unsaved_values_mut().for_each(&mut tell),
             Audience::Only(clients) => {
                 for client in clients.iter() {
-                    if let Some(seat) = self.seats.get_mut(client) {
+                    if let Some(seat) = self.seats.get_unsaved_mut(client) {
                         tell(seat);
                     }
                 }
@@ -41,13 +41,13 @@ impl Session {
             match &entry.audience {
                 Audience::Nobody => {}
                 Audience::Everyone => {
-                    for seat in self.seats.values_mut().filter(|seat| seat.since < entry.seq) {
+                    for seat in self.seats.unsaved_values_mut().filter(|seat| seat.since < entry.seq) {
                         seat.last_forgotten = entry.seq;
                     }
                 }
                 Audience::Only(clients) => {
                     for client in clients.iter() {
-                        if let Some(seat) = self.seats.get_mut(client) {
+                        if let Some(seat) = self.seats.get_unsaved_mut(client) {
                             seat.last_forgotten = entry.seq;
                         }
                     }

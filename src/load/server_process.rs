@@ -179,7 +179,7 @@ fn configuration(options: &LoadOptions, limits: &Limits) -> String {
          [http]\nmax_connections = {connections}\n[tokens]\nsecret = \"{SECRET}\"\n\
          [rooms]\nmax_participants = {seats_per_room}\nmax_active_talkers = {active_talkers}\n\
          [media]\nhold_ms = {hold_ms}\n[node]\nworkers = {workers}\nseats_per_worker = {seats_per_worker}\n\
-         max_rooms = {rooms}\n\
+         max_rooms = {rooms}\n[store]\nenabled = false\n\
          [log]\nfilter = \"warn\"\n"
     )
 }

@@ -13,6 +13,7 @@ mod media;
 mod method;
 mod refusal;
 mod room_settings;
+pub mod saved;
 mod signal;
 mod size;
 

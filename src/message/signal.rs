@@ -35,6 +35,11 @@ pub enum AdminRequest {
         /// Its name.
         name: String,
     },
+    /// Ends what goes on in a parent room. One that an operator made starts over.
+    EndRoom {
+        /// Its name.
+        name: String,
+    },
     /// Lists the parent rooms.
     ListRooms,
     /// Asks whether somebody has a seat to which these claims let them in.
@@ -55,6 +60,8 @@ pub enum AdminReply {
     Exists,
     /// The room was ended.
     Deleted,
+    /// What went on in the room was ended.
+    Ended,
     /// There is no room of this name.
     Unknown,
     /// The settings cannot be had; the text says which and why.

@@ -1,11 +1,13 @@
 //! The one owner of the control plane: a thread that feeds it and carries out what it says.
 
 use std::collections::BTreeMap;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
+use super::keeper::Keeper;
 use super::worker_loop::{ToWorker, WorkerFault, WorkerReport};
 use super::worker_set::{WorkerEnded, WorkerSet};
 use crate::api::{DoorInput, DoorReceiver, Doorway, LinkEnd, Outbox};
@@ -38,6 +40,8 @@ pub(super) enum Order {
 /// Everything the loop starts with.
 pub(super) struct ControlJob {
     pub(super) control: Control,
+    /// Nothing where nothing survives a crash.
+    pub(super) keeper: Option<Keeper>,
     pub(super) clock: Clock,
     pub(super) doorway: Doorway,
     pub(super) doors: DoorReceiver,
@@ -63,10 +67,14 @@ impl ControlLoop {
         Self { job, links, tickets, next_ticket: 0, moves }
     }
 
-    /// Runs until the engine drops its end of `orders`; the workers are what is left.
-    pub(super) async fn run(mut self) -> WorkerSet {
+    /// Runs until the engine drops its end of `orders`; the workers are what is left, and the thread of
+    /// the store.
+    pub(super) async fn run(mut self) -> (WorkerSet, Option<JoinHandle<()>>) {
+        self.take_up();
         loop {
-            let wait = self.job.control.poll_timeout().map_or(IDLE, |due| self.job.clock.until(due));
+            let keeper = self.job.keeper.as_ref().and_then(Keeper::poll_timeout);
+            let due = self.job.control.poll_timeout().into_iter().chain(keeper).min();
+            let wait = due.map_or(IDLE, |due| self.job.clock.until(due));
             // What workers say comes first: clients wait for it.
             tokio::select! {
                 biased;
@@ -74,6 +82,10 @@ impl ControlLoop {
                     Some(order) => self.take_order(&order),
                     None => break,
                 },
+                written = Keeper::written(&mut self.job.keeper) => {
+                    let now = self.job.clock.now();
+                    self.job.keeper.iter_mut().for_each(|keeper| keeper.take(now, &written));
+                }
                 Some(ended) = self.job.ended.recv() => self.take_ended(&ended),
                 Some(report) = self.job.reports.recv() => self.take_reports(self.job.clock.now(), Some(report)),
                 Some(input) = self.job.doors.recv() => self.take_inputs(input),
@@ -84,9 +96,37 @@ impl ControlLoop {
                 self.job.control.handle_timeout(now);
                 self.carry_out(now);
             }
+            self.keep();
         }
         self.close_links();
-        self.job.workers
+        let mut keeper = self.job.keeper;
+        if let Some(keeper) = &mut keeper {
+            keeper.finish(self.job.clock.now(), &mut self.job.control).await;
+        }
+        (self.job.workers, keeper.map(Keeper::stop))
+    }
+
+    /// Tells the workers of the rooms that were there before the start.
+    fn take_up(&mut self) {
+        let now = self.now();
+        self.carry_out(now);
+    }
+
+    /// Has what has changed in this turn written, and tells people of what is kept.
+    fn keep(&mut self) {
+        loop {
+            let now = self.job.clock.now();
+            let Some(keeper) = &mut self.job.keeper else { return };
+            let kept = keeper.turn(now, &mut self.job.control);
+            if kept.is_empty() {
+                return;
+            }
+            for output in kept {
+                self.tell(now, output);
+            }
+            // Of somebody who reads too slowly control has heard just now.
+            self.carry_out(now);
+        }
     }
 
     fn take_order(&mut self, order: &Order) {
@@ -217,12 +257,6 @@ impl ControlLoop {
     fn carry_out(&mut self, now: Time) {
         while let Some(output) = self.job.control.poll_output() {
             match output {
-                ControlOutput::Frame { link, frame } => self.deliver(now, link, frame),
-                ControlOutput::CloseLink { link, reason } => {
-                    if let Some(outbox) = self.links.remove(&link) {
-                        outbox.end(LinkEnd::Closed(reason));
-                    }
-                }
                 ControlOutput::Media { worker, command } => self.command(now, worker, command),
                 ControlOutput::Fence { worker } => {
                     tracing::error!(
@@ -231,13 +265,31 @@ impl ControlLoop {
                     );
                     self.replace(worker, "fence");
                 }
-                ControlOutput::Admin { ticket, reply } => {
-                    if let Some(asker) = self.tickets.remove(&ticket) {
-                        // An operator who has hung up needs no answer.
-                        let _ = asker.send(reply);
-                    }
+                told => match &mut self.job.keeper {
+                    Some(keeper) => keeper.hold(told),
+                    None => self.tell(now, told),
+                },
+            }
+        }
+    }
+
+    /// Does what people notice of what control wants done.
+    fn tell(&mut self, now: Time, output: ControlOutput) {
+        match output {
+            ControlOutput::Frame { link, frame } => self.deliver(now, link, frame),
+            ControlOutput::CloseLink { link, reason } => {
+                if let Some(outbox) = self.links.remove(&link) {
+                    outbox.end(LinkEnd::Closed(reason));
                 }
             }
+            ControlOutput::Admin { ticket, reply } => {
+                if let Some(asker) = self.tickets.remove(&ticket) {
+                    // An operator who has hung up needs no answer.
+                    let _ = asker.send(reply);
+                }
+            }
+            // Workers are told at once.
+            ControlOutput::Media { .. } | ControlOutput::Fence { .. } => {}
         }
     }
 

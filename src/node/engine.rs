@@ -1,5 +1,6 @@
 //! The server without any door.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,6 +11,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::control_loop::{ControlJob, ControlLoop, Order};
+use super::keeper::Keeper;
 use super::worker_loop::WorkerFault;
 use super::worker_set::{WorkerContext, WorkerSet, text_of};
 use crate::api::{Doorway, EngineStopped, Link};
@@ -17,6 +19,7 @@ use crate::base::{Random, WorkerId};
 use crate::config::{Config, ConfigError};
 use crate::control::Control;
 use crate::message::{AdminReply, AdminRequest, Claims};
+use crate::store::{Store, StoreError};
 use crate::telemetry::{Clock, Metrics};
 
 /// Reports that may wait for control; workers keep what does not fit.
@@ -53,6 +56,9 @@ pub enum NodeError {
     /// The metrics clash.
     #[error("cannot set up metrics: {0}")]
     Metrics(#[from] prometheus::Error),
+    /// What should survive a crash cannot be kept.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The system gives no randomness.
     #[error("cannot get randomness from the system: {0}")]
     Randomness(String),
@@ -79,7 +85,7 @@ pub struct Engine {
 
 impl Engine {
     /// Binds the media sockets and starts the threads. Only the sections `listen`, `rooms`,
-    /// `breakout`, `node` and `media` of the configuration matter here.
+    /// `breakout`, `node`, `media` and `store` of the configuration matter here.
     ///
     /// # Errors
     /// When the configuration cannot be had, or the system does not give what it takes.
@@ -96,9 +102,18 @@ impl Engine {
         let context = WorkerContext { clock, metrics, reports: reports_in, ended: ended_in };
         let workers = WorkerSet::start(config, context, random.fork())?;
         let media_addresses = workers.candidates();
-        let control = Control::new(config.control(), config.node.worker_count(), random.fork());
-        let job =
-            ControlJob { control, clock, doorway: doorway.clone(), doors, reports, ended, orders, workers };
+        let (control, keeper) = take_up(config, &mut random, clock, &doorway)?;
+        let job = ControlJob {
+            control,
+            keeper,
+            clock,
+            doorway: doorway.clone(),
+            doors,
+            reports,
+            ended,
+            orders,
+            workers,
+        };
         let control_thread = std::thread::Builder::new()
             .name("control".to_owned())
             .spawn(move || run_control(job, &failure_in))
@@ -177,8 +192,9 @@ impl Engine {
     async fn see_off(&self) {
         if let Ok(AdminReply::Rooms(rooms)) = self.doorway.admin(AdminRequest::ListRooms).await {
             for (name, ..) in rooms {
-                // A room that has ended meanwhile is as good.
-                let _ = self.doorway.admin(AdminRequest::DeleteRoom { name }).await;
+                // A room that has ended meanwhile is as good. One that an operator made is there again, empty,
+                // after the next start.
+                let _ = self.doorway.admin(AdminRequest::EndRoom { name }).await;
             }
         }
         // A loop that has ended has closed them.
@@ -187,12 +203,47 @@ impl Engine {
     }
 }
 
+/// The control plane as it was when the server stopped or crashed, and what keeps it for the next time.
+fn take_up(
+    config: &Config,
+    random: &mut Random,
+    clock: Clock,
+    doorway: &Doorway,
+) -> Result<(Control, Option<Keeper>), NodeError> {
+    let workers = config.node.worker_count();
+    if !config.store.enabled {
+        tracing::warn!("nothing survives a crash: `enabled` in [store] is false");
+        return Ok((Control::new(config.control(), workers, random.fork()), None));
+    }
+    let (store, saved) = Store::open(&config.store)?;
+    let records = saved.len();
+    let restored = Control::restore(config.control(), workers, random.fork(), (clock.now(), saved));
+    let (control, store) = match restored {
+        Ok(control) => (control, store),
+        Err(misfit) => {
+            let store = store.replaced(&misfit.to_string())?;
+            let nothing = (clock.now(), BTreeMap::new());
+            let control = Control::restore(config.control(), workers, random.fork(), nothing);
+            (control.map_err(|error| NodeError::Randomness(error.to_string()))?, store)
+        }
+    };
+    let totals = control.totals();
+    tracing::info!(
+        store = %store.path().display(),
+        records,
+        rooms = totals.rooms,
+        participants = totals.participants,
+        "taken up what was saved"
+    );
+    Ok((control, Some(Keeper::start(store, doorway.clone()).map_err(NodeError::Thread)?)))
+}
+
 fn run_control(job: ControlJob, failure: &watch::Sender<Option<EngineFailed>>) {
     let doorway = job.doorway.clone();
     let ran = catch_unwind(AssertUnwindSafe(|| -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-        let workers = runtime.block_on(ControlLoop::new(job).run());
-        for thread in workers.stop() {
+        let (workers, store) = runtime.block_on(ControlLoop::new(job).run());
+        for thread in workers.stop().into_iter().chain(store) {
             // How a thread ended was told where it ended.
             let _ = thread.join();
         }

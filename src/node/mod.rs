@@ -9,6 +9,7 @@ mod addresses;
 mod control_loop;
 mod engine;
 mod http_listener;
+mod keeper;
 mod media_sender;
 mod media_socket;
 mod peers;

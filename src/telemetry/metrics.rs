@@ -6,8 +6,7 @@ use prometheus::{
 };
 
 /// From 50 us, a step on an idle worker, to 3 s, when a request gives up waiting for media.
-const MOVE_BUCKETS_SECONDS: &[f64] =
-    &[0.000_05, 0.000_2, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 3.0];
+const BUCKETS_SECONDS: &[f64] = &[0.000_05, 0.000_2, 0.001, 0.002, 0.005, 0.01, 0.025, 0.1, 0.5, 2.0, 3.0];
 
 macro_rules! reasons {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $label:literal,)+ }) => {
@@ -119,6 +118,14 @@ pub struct Metrics {
     /// Packets that a stale epoch stopped at egress.
     pub wrong_epoch: IntCounter,
     udp_offload: IntGaugeVec,
+    /// Whether what people are told survives a crash.
+    pub store_up: IntGauge,
+    /// How long a write to the store took, of all changes that came since the one before.
+    pub store_commit_seconds: Histogram,
+    /// Bytes written to the store.
+    pub store_bytes: IntCounter,
+    /// Writes to the store that failed.
+    pub store_errors: IntCounter,
     worker_up: IntGaugeVec,
     worker_restarts: IntCounterVec,
 }
@@ -145,7 +152,11 @@ impl Metrics {
             requests: counter(r, "anteroom_requests_total", "Requests handed to control.")?,
             frames_refused: counters(r, "anteroom_frames_refused_total", "Client frames refused.", "reason")?,
             moves: counter(r, "anteroom_moves_total", "Participants placed into a group.")?,
-            move_apply_seconds: move_histogram(r)?,
+            move_apply_seconds: histogram(
+                r,
+                "anteroom_move_apply_seconds",
+                "From a move's command to its report.",
+            )?,
             datagrams_received: counter(r, "anteroom_datagrams_received_total", "Datagrams received.")?,
             bytes_received: counter(r, "anteroom_received_bytes_total", "Bytes of datagrams received.")?,
             bytes_sent: counter(r, "anteroom_sent_bytes_total", "Bytes of datagrams sent.")?,
@@ -167,6 +178,10 @@ impl Metrics {
                 "Whether every media socket has segmentation (gso) and receive offload (gro).",
                 "kind",
             )?,
+            store_up: gauge(r, "anteroom_store_up", "Whether what people are told survives a crash.")?,
+            store_commit_seconds: histogram(r, "anteroom_store_commit_seconds", "Writes to the store.")?,
+            store_bytes: counter(r, "anteroom_store_bytes_total", "Bytes written to the store.")?,
+            store_errors: counter(r, "anteroom_store_errors_total", "Writes to the store that failed.")?,
             worker_up: gauges(r, "anteroom_worker_up", "Whether a media worker runs.", "worker")?,
             worker_restarts: counters(
                 r,
@@ -254,9 +269,8 @@ fn gauges(registry: &Registry, name: &str, help: &str, label: &str) -> Result<In
     Ok(gauges)
 }
 
-fn move_histogram(registry: &Registry) -> Result<Histogram, Error> {
-    let options = HistogramOpts::new("anteroom_move_apply_seconds", "From a move's command to its report.")
-        .buckets(MOVE_BUCKETS_SECONDS.to_vec());
+fn histogram(registry: &Registry, name: &str, help: &str) -> Result<Histogram, Error> {
+    let options = HistogramOpts::new(name, help).buckets(BUCKETS_SECONDS.to_vec());
     let histogram = Histogram::with_opts(options)?;
     registry.register(Box::new(histogram.clone()))?;
     Ok(histogram)

@@ -86,6 +86,7 @@ impl World {
         let mut config = Config::default();
         config.listen.port = 0;
         config.listen.metrics.set_port(0);
+        config.store.enabled = false;
         let server = serve(&config).await.map_err(|error| error.to_string())?;
         Ok(Self { browser, _chrome: chrome, server, pages: Vec::new(), taken: 0, rooms: 0 })
     }

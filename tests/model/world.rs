@@ -12,6 +12,7 @@ use anteroom::control::{Control, SessionView};
 use anteroom::message::{Claims, ControlInput, Frame, Request, Role, RoomSettings};
 use serde_json::{Map, Value, json};
 
+use super::crash::Disk;
 use super::observe::Outputs;
 use super::session::{Seat, Session};
 use super::step::{Offer, PEOPLE, Step};
@@ -23,6 +24,9 @@ pub type Check<T = ()> = Result<T, String>;
 /// The one parent room of every script.
 pub const ROOM: &str = "standup";
 const WORKER: WorkerId = WorkerId(0);
+/// After so many steps it is seen what a crash would leave.
+const CRASH_EVERY: u64 = 8;
+
 /// One of the people.
 #[derive(Clone, Debug, Default)]
 pub struct Person {
@@ -121,6 +125,7 @@ pub struct World {
     pub asked: Option<String>,
     pub made: Vec<BreakoutId>,
     pub out: Outputs,
+    disk: Disk,
     /// What control showed after the last input.
     pub view: Option<SessionView>,
     prompt: bool,
@@ -146,7 +151,8 @@ impl World {
         };
         let now = Time::from_unix_seconds(1_000_000);
         Self {
-            control: Control::new(settings, 1, random),
+            disk: Disk::new(settings.clone()),
+            control: Control::restore(settings, 1, random, (Time::default(), BTreeMap::new())).unwrap(),
             session: Session { now, ..fresh.clone() },
             fresh,
             settings: room,
@@ -230,7 +236,13 @@ impl World {
         while self.prompt && !self.worker.is_idle() {
             self.work(usize::MAX, 1, false)?;
         }
-        self.check_media()
+        self.check_media()?;
+        self.disk.save(&mut self.control);
+        if self.steps.is_multiple_of(CRASH_EVERY) {
+            self.disk.check(&self.control, self.now, ROOM)
+        } else {
+            Ok(())
+        }
     }
 
     /// The end of a script: the worker is prompt, time passes, and everything has come to rest.

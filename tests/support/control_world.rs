@@ -11,6 +11,7 @@ use anteroom::base::{
     BatchId, ClientId, Epoch, GroupId, KindSet, LinkId, ParticipantId, Random, Time, WorkerId,
 };
 use anteroom::control::{Control, ControlSettings, Replica, SessionView};
+use anteroom::message::saved::{Key, Record};
 use anteroom::message::{
     Claims, CloseReason, ControlInput, ControlOutput, Frame, GroupSettings, LossReason, MediaReport, Method,
     Placement, Request, Role, SrtpProfile,
@@ -81,6 +82,9 @@ pub(crate) struct World {
     pub(crate) replies: Vec<anteroom::message::AdminReply>,
     /// Whether the events are held against the session after every step: slow with a crowd.
     pub(crate) checks: bool,
+    settings: (ControlSettings, u16),
+    /// What survives a crash.
+    pub(crate) saved: BTreeMap<Key, Record>,
     replica: Replica,
     /// The number of the next event for the replica.
     next_event: u64,
@@ -106,8 +110,11 @@ impl World {
     }
 
     fn on(settings: ControlSettings, workers: u16) -> Self {
+        let nothing = (Time::default(), BTreeMap::new());
         Self {
-            control: Control::new(settings, workers, Random::from_number(1)),
+            control: Control::restore(settings.clone(), workers, Random::from_number(1), nothing).unwrap(),
+            settings: (settings, workers),
+            saved: BTreeMap::new(),
             now: Time::from_unix_seconds(1_800_000_000),
             manners: Manners { answers: true, connects: true, moves: true },
             groups: BTreeMap::new(),
@@ -342,6 +349,35 @@ impl World {
     pub(crate) fn crash(&mut self) {
         self.forget_worker();
         self.input(ControlInput::WorkerLost { worker: WorkerId(0) });
+    }
+
+    /// Saves what has changed; answers how many records that were.
+    pub(crate) fn save(&mut self) -> usize {
+        let changes = self.control.take_changes();
+        let count = changes.len();
+        for change in changes {
+            match change.record {
+                Some(record) => self.saved.insert(change.key, record),
+                None => self.saved.remove(&change.key),
+            };
+        }
+        count
+    }
+
+    /// The server crashes and starts again with what was saved. Nobody is connected any more.
+    pub(crate) fn restart(&mut self) {
+        self.forget_worker();
+        self.homes.clear();
+        self.mirrors.clear();
+        self.steps.clear();
+        self.frames.clear();
+        self.closed.clear();
+        let (settings, workers) = self.settings.clone();
+        let saved = (self.now, self.saved.clone());
+        self.control = Control::restore(settings, workers, Random::from_number(2), saved).unwrap();
+        // The log begins anew, behind a gap.
+        self.checks = false;
+        self.drain();
     }
 
     fn forget_worker(&mut self) {

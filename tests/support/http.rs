@@ -13,11 +13,12 @@ use tokio::time::timeout;
 /// How long a test waits for what has to come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The defaults, on free ports.
+/// The defaults, on free ports, with nothing kept.
 pub(crate) fn free_ports() -> Config {
     let mut config = Config::default();
     config.listen.port = 0;
     config.listen.metrics.set_port(0);
+    config.store.enabled = false;
     config
 }
 

@@ -21,6 +21,7 @@ impl Server {
         config.listen.port = 0;
         config.listen.metrics = SocketAddr::new(loopback, 0);
         config.listen.media = vec![loopback];
+        config.store.enabled = false;
         config.tokens.secret = Secret::new(SECRET);
         // The two of each story live on two media workers, so that everything crosses; the browsers'
         // stories are on one.

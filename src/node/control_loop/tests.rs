@@ -30,7 +30,18 @@ impl Stage {
         let workers = WorkerSet::pretended(context, commands_in);
         let control = Control::new(ControlSettings::default(), 1, Random::from_number(1));
         let doorway_in = doorway.clone();
-        let job = ControlJob { control, clock, doorway: doorway_in, doors, reports, ended, orders, workers };
+        let keeper = None;
+        let job = ControlJob {
+            control,
+            keeper,
+            clock,
+            doorway: doorway_in,
+            doors,
+            reports,
+            ended,
+            orders,
+            workers,
+        };
         Self { looped: ControlLoop::new(job), commands, reports: reports_in, doorway, _orders: orders_in }
     }
 

@@ -1,0 +1,67 @@
+//! The folder of a store: made, locked, and set aside.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError, rename};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::error::StoreError;
+
+/// A folder that this process alone uses, for as long as this value lives.
+#[derive(Debug)]
+pub(super) struct Folder {
+    path: PathBuf,
+    /// Holds the mark, and the lock, which the system lifts when the process ends in whatever way.
+    pub(super) mark: File,
+}
+
+impl Folder {
+    /// Makes the folder if it is not there, and locks it. Resume secrets are in it: it is the server's alone.
+    pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
+        let failed = |path: &Path| {
+            let path = path.to_owned();
+            move |error| StoreError::Io { path, error }
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path))?;
+        let name = path.join("mark");
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mark = options.open(&name).map_err(failed(&name))?;
+        match mark.try_lock() {
+            Ok(()) => Ok(Self { path: path.to_owned(), mark }),
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(error)) => Err(StoreError::Io { path: name, error }),
+        }
+    }
+
+    /// Has the system write to the disk what is said of the folder: its files and their names.
+    pub(super) fn sync(&self) -> io::Result<()> {
+        self.mark.sync_all()?;
+        File::open(&self.path)?.sync_all()
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Where the database is.
+    pub(super) fn database(&self) -> PathBuf {
+        self.path.join("rooms.db")
+    }
+
+    /// Renames the folder, so that somebody can look at it, and answers its new name.
+    pub(super) fn set_aside(self) -> io::Result<PathBuf> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let name = |turn: u32| {
+            let mut name = self.path.clone().into_os_string();
+            name.push(if turn == 0 { format!(".damaged-{now}") } else { format!(".damaged-{now}-{turn}") });
+            PathBuf::from(name)
+        };
+        let free = (0..1_000).map(name).find(|name| !name.exists());
+        let aside = free.ok_or(io::ErrorKind::AlreadyExists)?;
+        rename(&self.path, &aside)?;
+        Ok(aside)
+    }
+}
