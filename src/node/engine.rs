@@ -76,6 +76,7 @@ pub struct EngineFailed(String);
 pub struct Engine {
     doorway: Doorway,
     clock: Clock,
+    seed: [u8; 32],
     media_addresses: Vec<SocketAddr>,
     orders: mpsc::Sender<Order>,
     failure: watch::Receiver<Option<EngineFailed>>,
@@ -102,7 +103,7 @@ impl Engine {
         let context = WorkerContext { clock, metrics, reports: reports_in, ended: ended_in };
         let workers = WorkerSet::start(config, context, random.fork())?;
         let media_addresses = workers.candidates();
-        let (control, keeper) = take_up(config, &mut random, clock, &doorway)?;
+        let Beginning { control, keeper, seed } = take_up(config, &mut random, clock, &doorway)?;
         let job = ControlJob {
             control,
             keeper,
@@ -120,7 +121,16 @@ impl Engine {
             .map_err(NodeError::Thread)?;
         doorway.set_ready(true);
         let stop_within = Duration::from_secs(u64::from(config.node.stop_seconds));
-        Ok(Self { doorway, clock, media_addresses, orders: orders_in, failure, control_thread, stop_within })
+        Ok(Self {
+            doorway,
+            clock,
+            seed,
+            media_addresses,
+            orders: orders_in,
+            failure,
+            control_thread,
+            stop_within,
+        })
     }
 
     /// Opens a link for somebody of whom the caller knows what a token would say.
@@ -149,6 +159,11 @@ impl Engine {
     #[must_use]
     pub const fn clock(&self) -> Clock {
         self.clock
+    }
+
+    /// Random bytes that outlive a restart where anything does.
+    pub(super) const fn seed(&self) -> [u8; 32] {
+        self.seed
     }
 
     /// The addresses that clients are told for media, worker by worker.
@@ -203,17 +218,27 @@ impl Engine {
     }
 }
 
+/// What the control thread begins with.
+struct Beginning {
+    control: Control,
+    keeper: Option<Keeper>,
+    seed: [u8; 32],
+}
+
 /// The control plane as it was when the server stopped or crashed, and what keeps it for the next time.
 fn take_up(
     config: &Config,
     random: &mut Random,
     clock: Clock,
     doorway: &Doorway,
-) -> Result<(Control, Option<Keeper>), NodeError> {
+) -> Result<Beginning, NodeError> {
     let workers = config.node.worker_count();
+    let mut seed = [0; 32];
+    random.fill(&mut seed);
     if !config.store.enabled {
-        tracing::warn!("nothing survives a crash: `enabled` in [store] is false");
-        return Ok((Control::new(config.control(), workers, random.fork()), None));
+        tracing::info!("nothing survives a crash: `enabled` in [store] is false");
+        let control = Control::new(config.control(), workers, random.fork());
+        return Ok(Beginning { control, keeper: None, seed });
     }
     let (store, saved) = Store::open(&config.store)?;
     let records = saved.len();
@@ -235,7 +260,9 @@ fn take_up(
         participants = totals.participants,
         "taken up what was saved"
     );
-    Ok((control, Some(Keeper::start(store, doorway.clone()).map_err(NodeError::Thread)?)))
+    let seed = store.lasting_seed(seed)?;
+    let keeper = Keeper::start(store, doorway.clone()).map_err(NodeError::Thread)?;
+    Ok(Beginning { control, keeper: Some(keeper), seed })
 }
 
 fn run_control(job: ControlJob, failure: &watch::Sender<Option<EngineFailed>>) {
@@ -260,7 +287,7 @@ fn run_control(job: ControlJob, failure: &watch::Sender<Option<EngineFailed>>) {
 }
 
 /// A generator seeded by the operating system.
-pub(super) fn system_random() -> Result<Random, NodeError> {
+fn system_random() -> Result<Random, NodeError> {
     use ring::rand::SecureRandom;
     let mut seed = [0; 32];
     ring::rand::SystemRandom::new()

@@ -10,9 +10,10 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use super::addresses::{bind_all, bind_tcp};
-use super::engine::{Engine, EngineFailed, NodeError, system_random};
+use super::engine::{Engine, EngineFailed, NodeError};
 use super::http_listener::HttpListener;
 use crate::api::{DoorSettings, TokenDoor, metrics_router, public_router};
+use crate::base::Random;
 use crate::config::Config;
 use crate::telemetry::{OpenFiles, raise_open_files};
 
@@ -35,8 +36,6 @@ pub struct Running {
 /// When the configuration cannot be had, or the system does not give what it takes.
 pub async fn serve(config: &Config) -> Result<Running, NodeError> {
     config.check()?;
-    let tokens = TokenDoor::new(&config.tokens, &mut system_random()?);
-    let is_development = tokens.is_development();
     // Bound before anything starts, so that a taken port is told first.
     let http = bind_all(&config.listen.http, config.listen.port, bind_tcp)
         .map_err(|(address, error)| NodeError::Bind { what: "http", address, error })?;
@@ -45,6 +44,9 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
         .map_err(|(address, error)| NodeError::Bind { what: "metrics", address, error })?;
     allow_connections(u64::from(config.http.max_connections));
     let engine = Engine::start(config)?;
+    // Tokens that it hands out itself let people in after a crash, too.
+    let tokens = TokenDoor::new(&config.tokens, &mut Random::from_seed(engine.seed()));
+    let is_development = tokens.is_development();
     let doors = DoorSettings {
         tokens,
         admin_key: config.admin.key.clone(),

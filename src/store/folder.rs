@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError, rename};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -49,6 +49,19 @@ impl Folder {
     /// Where the database is.
     pub(super) fn database(&self) -> PathBuf {
         self.path.join("rooms.db")
+    }
+
+    /// Random bytes that stay the same for as long as the folder does; `fresh` where there are none yet.
+    pub(super) fn lasting_seed(&self, fresh: [u8; 32]) -> io::Result<[u8; 32]> {
+        let name = self.path.join("seed");
+        let known = std::fs::read(&name).ok().and_then(|bytes| bytes.try_into().ok());
+        if let Some(seed) = known {
+            return Ok(seed);
+        }
+        let mut options = OpenOptions::new();
+        let file = options.write(true).create(true).truncate(true).mode(0o600).open(&name)?;
+        file.write_all_at(&fresh, 0)?;
+        Ok(fresh)
     }
 
     /// Renames the folder, so that somebody can look at it, and answers its new name.

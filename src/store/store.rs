@@ -69,6 +69,14 @@ impl Store {
         self.folder.path()
     }
 
+    /// Random bytes that are the same after every restart; `fresh` where there are none yet.
+    ///
+    /// # Errors
+    /// Where they cannot be kept.
+    pub fn lasting_seed(&self, fresh: [u8; 32]) -> Result<[u8; 32], StoreError> {
+        self.folder.lasting_seed(fresh).map_err(in_folder(&self.folder))
+    }
+
     /// Saves changes as one step: after a crash they are all there, or none is. Answers how many bytes
     /// were written.
     ///
