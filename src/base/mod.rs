@@ -1,8 +1,9 @@
-//! The words every other folder uses: ids, time, kinds of media, deadlines, randomness,
+//! The words every other folder uses: ids, time, kinds of media, deadlines, rates, randomness,
 //! secrets, names.
 //!
 //! Nothing here does I/O, and nothing here imports another folder.
 
+mod bucket;
 mod deadlines;
 mod ids;
 mod kind;
@@ -12,6 +13,7 @@ mod secret;
 mod text;
 mod time;
 
+pub use bucket::Bucket;
 pub use deadlines::Deadlines;
 pub use ids::{
     BatchId, BreakoutId, ClientId, Epoch, GroupId, LinkId, Mid, ParseIdError, ParticipantId, Ssrc, WorkerId,

@@ -7,6 +7,7 @@ mod judge;
 mod mark;
 mod participant;
 mod reception;
+mod seal;
 mod seen_window;
 mod source;
 mod tally;

@@ -116,7 +116,7 @@ pub struct Participant {
     offer: OfferBuilder,
     identity: DtlsIdentity,
     anchor: TimeAnchor,
-    transport: Option<ClientTransport>,
+    pub(super) transport: Option<ClientTransport>,
     sources: Vec<Source>,
     place: Option<Place>,
     audio_slots: BTreeSet<Ssrc>,

@@ -52,16 +52,22 @@ const MOST_IN_FLIGHT_MS: u64 = 500;
 /// More than a packet of sound apart, people would hear that packets are held.
 const MOST_HOLD_MS: u64 = 20;
 
+/// From a microphone with a modest camera to more than a network card carries.
+const PUBLISHER_KBPS: (u64, u64) = (500, 100_000_000);
+
 fn check_media(config: &Config) -> Result<(), Fault> {
     let media = &config.media;
     let bounds =
         [("in_flight_ms", media.in_flight_ms, MOST_IN_FLIGHT_MS), ("hold_ms", media.hold_ms, MOST_HOLD_MS)];
-    match bounds.into_iter().find(|(_, millis, most)| millis > most) {
-        None => Ok(()),
-        Some((key, millis, most)) => {
-            Err(Fault { section: "media", key, message: format!("{millis} is above {most}") })
-        }
+    let fault = |key, message| Err(Fault { section: "media", key, message });
+    if let Some((key, millis, most)) = bounds.into_iter().find(|(_, millis, most)| millis > most) {
+        return fault(key, format!("{millis} is above {most}"));
     }
+    let (least, most) = PUBLISHER_KBPS;
+    if !(least..=most).contains(&media.publisher_kbps) {
+        return fault("publisher_kbps", format!("{} is not within {least} to {most}", media.publisher_kbps));
+    }
+    Ok(())
 }
 
 /// Without a secret the server hands tokens to whoever asks, so only this machine may ask.

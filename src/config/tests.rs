@@ -85,6 +85,7 @@ fn values_that_cannot_be_had_are_placed() {
         ("[rooms]\nmax_participants = 0\n", 2, "`max_participants`"),
         ("[media]\nin_flight_ms = 501\n", 2, "above 500"),
         ("[media]\nhold_ms = 21\n", 2, "above 20"),
+        ("[media]\npublisher_kbps = 499\n", 2, "not within 500"),
         ("[log]\nfilter = \"\"\n", 2, "empty"),
     ] {
         let error = refusal(text);

@@ -178,8 +178,18 @@ fn configuration(options: &LoadOptions, limits: &Limits) -> String {
         "[listen]\nhttp = [\"{ip}\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\nmedia = [\"{ip}\"]\n\
          [http]\nmax_connections = {connections}\n[tokens]\nsecret = \"{SECRET}\"\n\
          [rooms]\nmax_participants = {seats_per_room}\nmax_active_talkers = {active_talkers}\n\
-         [media]\nhold_ms = {hold_ms}\n[node]\nworkers = {workers}\nseats_per_worker = {seats_per_worker}\n\
-         max_rooms = {rooms}\n[store]\nenabled = false\n\
+         [media]
+hold_ms = {hold_ms}
+publisher_kbps = 10000000
+\
+         [node]
+workers = {workers}
+seats_per_worker = {seats_per_worker}
+\
+         max_rooms = {rooms}
+[store]
+enabled = false
+\
          [log]\nfilter = \"warn\"\n"
     )
 }

@@ -7,7 +7,7 @@ use super::leg::Leg;
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::participant::Participant;
-use super::session::{RepairAllowance, Session};
+use super::session::{RepairAllowance, SendBudget, Session};
 use super::slab::Key;
 use super::slot::Slot;
 use super::stream::Stream;
@@ -107,6 +107,7 @@ impl Worker {
             ufrags: Vec::new(),
             addresses: Vec::new(),
             is_up: false,
+            budget: SendBudget::new(self.settings.media.publisher_kbps),
             intake: Intake::default(),
             slots,
             outbox: Outbox::default(),

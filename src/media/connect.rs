@@ -7,7 +7,7 @@ use super::statistics::DropReason;
 use super::worker::{Transmit, Worker};
 use crate::base::{ParticipantId, Time};
 use crate::message::{Answer, Connect, LossReason, MediaReport, SdpRefusal, SlotLine};
-use crate::transport::ice::{IceCredentials, IceOutcome, local_ufrag};
+use crate::transport::ice::{IceCredentials, IceDrop, IceOutcome, local_ufrag};
 use crate::transport::sdp::{LocalDescription, Offer, check_restart, negotiate, write_answer};
 use crate::transport::{Connection, ConnectionEvent, Negotiated, Path};
 
@@ -148,10 +148,13 @@ impl Worker {
         let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
         let connection = session.and_then(|session| session.leg.connection());
         let outcome = connection.ok_or(DropReason::UnknownUfrag)?.handle_stun(now, path, message);
-        self.after_connection_work(now, key);
-        if matches!(outcome, IceOutcome::Dropped(_)) {
-            return Err(DropReason::NotAuthentic);
+        match outcome {
+            IceOutcome::Dropped(IceDrop::TooMany) => return Err(DropReason::OverRate),
+            // It has changed nothing.
+            IceOutcome::Dropped(_) => return Err(DropReason::NotAuthentic),
+            IceOutcome::Refused { .. } | IceOutcome::Accepted(_) => {}
         }
+        self.after_connection_work(now, key);
         // The last to prove itself from an address has it, also where another has taken it since.
         let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
         if session.is_some_and(|session| session.addresses.contains(&path.remote)) {
@@ -170,8 +173,11 @@ impl Worker {
         let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
         let connection = session.and_then(|session| session.leg.connection());
         let taken = connection.is_some_and(|connection| connection.handle_dtls(now, path, datagram));
+        if !taken {
+            return Err(DropReason::UnknownSource);
+        }
         self.after_connection_work(now, key);
-        if taken { Ok(()) } else { Err(DropReason::UnknownSource) }
+        Ok(())
     }
 
     /// Wakes a connection.

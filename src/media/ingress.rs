@@ -58,6 +58,9 @@ impl Worker {
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
         let opened = session.leg.open_rtp(path, datagram)?;
+        if !session.budget.take(now, opened.len) {
+            return Err(DropReason::OverRate);
+        }
         let packet = datagram.get(..opened.len).unwrap_or_default();
         let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
         self.statistics.media_in += 1;

@@ -32,7 +32,10 @@ impl Worker {
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
         let len = session.leg.open_rtcp(path, datagram)?;
-        let mut malformed = false;
+        if !session.budget.take(now, len) {
+            return Err(DropReason::OverRate);
+        }
+        let (mut malformed, mut asked) = (false, MAX_ASKED);
         for packet in packets(datagram.get(..len).unwrap_or_default()) {
             match packet {
                 Ok(RtcpPacket::SenderReport(report)) => {
@@ -40,7 +43,7 @@ impl Worker {
                     self.note_blocks(now, key, report.blocks());
                 }
                 Ok(RtcpPacket::ReceiverReport(report)) => self.note_blocks(now, key, report.blocks()),
-                Ok(RtcpPacket::Nack(nack)) => self.repair(now, key, &nack),
+                Ok(RtcpPacket::Nack(nack)) => self.repair(now, key, &nack, &mut asked),
                 Ok(RtcpPacket::Pli(pli)) => self.pass_keyframe_request(now, key, pli.media_ssrc),
                 Ok(RtcpPacket::Fir(fir)) => {
                     for (ssrc, _) in fir.entries() {
@@ -80,8 +83,9 @@ impl Worker {
         }
     }
 
-    /// Puts what a listener misses into its queue again, as far as it is its to ask for.
-    fn repair(&mut self, now: Time, key: Key<Participant>, nack: &NackView<'_>) {
+    /// Puts what a listener misses into its queue again, as far as it is its to ask for; looks at
+    /// `most` packets, and answers there how many are left of them.
+    fn repair(&mut self, now: Time, key: Key<Participant>, nack: &NackView<'_>, most: &mut usize) {
         let Some(session) = self.participants.get_mut(key).and_then(|one| one.session.as_mut()) else {
             return;
         };
@@ -90,7 +94,8 @@ impl Worker {
             return;
         };
         let round_trip = session.round_trip.measured();
-        for sequence in nack.sequences().take(MAX_ASKED) {
+        for sequence in nack.sequences().take(*most) {
+            *most = most.saturating_sub(1);
             let Some(out) = recent(slot.outgoing.next(), sequence) else { continue };
             let found = slot.binding.as_ref().filter(|binding| out >= binding.from_seq).and_then(|binding| {
                 let (segment, index) = binding.mapping.source_of(out)?;

@@ -9,7 +9,7 @@ use super::leg::Leg;
 use super::outbox::Outbox;
 use super::pace::Pace;
 use super::slot::Slot;
-use crate::base::{Epoch, Ssrc, Time};
+use crate::base::{Bucket, Epoch, Ssrc, Time};
 use crate::transport::Negotiated;
 
 /// The share of what a listener was sent that it may ask for again, in percent.
@@ -46,6 +46,28 @@ impl RepairAllowance {
     }
 }
 
+/// As how many bytes a packet counts at least: taking it in costs processor time whatever its length.
+const LEAST_COST: usize = 800;
+/// How long one may send without a pause what else takes twice as long: a keyframe's burst, and a
+/// network that had held packets up.
+const BURST: Duration = Duration::from_millis(500);
+
+/// How much a participant may go on sending.
+#[derive(Clone, Debug)]
+pub(super) struct SendBudget(Bucket);
+
+impl SendBudget {
+    pub(super) const fn new(kbps: u64) -> Self {
+        Self(Bucket::new(kbps.saturating_mul(125), BURST))
+    }
+
+    /// Takes a datagram out of it; answers whether that was there. Only what is authentic counts, or
+    /// somebody else's junk could use it up.
+    pub(super) fn take(&mut self, now: Time, len: usize) -> bool {
+        self.0.take(now, u64::try_from(len.max(LEAST_COST)).unwrap_or(u64::MAX))
+    }
+}
+
 /// One participant's connection.
 pub(super) struct Session {
     pub(super) leg: Leg,
@@ -57,6 +79,7 @@ pub(super) struct Session {
     /// The addresses that find it: those that ICE has validated.
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) is_up: bool,
+    pub(super) budget: SendBudget,
     pub(super) intake: Intake,
     pub(super) slots: Vec<Slot>,
     pub(super) outbox: Outbox,
@@ -92,6 +115,22 @@ impl Session {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_over_the_rate_does_not_pass() {
+        let mut budget = SendBudget::new(20_000);
+        // 100 Mbit/s in packets of 1,250 bytes for three seconds.
+        let at = |packet: u64| Time(1_000_000 + packet * 100);
+        let passed = (0..30_000).filter(|packet| budget.take(at(*packet), 1_250)).count();
+        assert!((6_900..=7_001).contains(&passed), "{passed}");
+        // Short packets at the same rate: 3,125 a second.
+        let mut budget = SendBudget::new(20_000);
+        let passed = (0..30_000).filter(|packet| budget.take(at(*packet), 60)).count();
+        assert!((10_800..=10_940).contains(&passed), "{passed}");
+        let mut budget = SendBudget::new(20_000);
+        let calm = (0..10_000).filter(|packet| budget.take(Time(1_000_000 + packet * 1_000), 1_250)).count();
+        assert_eq!(calm, 10_000, "10 Mbit/s");
+    }
 
     #[test]
     fn what_is_asked_for_again_stays_a_small_share() {

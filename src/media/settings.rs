@@ -15,11 +15,15 @@ pub struct MediaSettings {
     /// How long, in milliseconds, a packet may be held so that more leave for its listener together:
     /// 0 to 20. It is what the operator pays in delay for processor time.
     pub hold_ms: u64,
+    /// How much one participant may send, in kbit/s. What is more is dropped before anybody else is
+    /// concerned. A packet counts as 800 bytes at least, because it costs processor time whatever its
+    /// length.
+    pub publisher_kbps: u64,
 }
 
 impl Default for MediaSettings {
     fn default() -> Self {
-        Self { in_flight_ms: 500, hold_ms: 0 }
+        Self { in_flight_ms: 500, hold_ms: 0, publisher_kbps: 20_000 }
     }
 }
 

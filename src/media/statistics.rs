@@ -12,6 +12,8 @@ pub enum DropReason {
     Malformed,
     /// A packet whose authentication failed, or that is a replay.
     NotAuthentic,
+    /// An authentic packet or check beyond what one participant may send.
+    OverRate,
     /// A packet larger than any that a browser sends.
     TooLarge,
     /// A packet whose SSRC belongs to no m-line of its sender.
@@ -67,11 +69,12 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::UnknownSource,
         Self::UnknownUfrag,
         Self::Malformed,
         Self::NotAuthentic,
+        Self::OverRate,
         Self::TooLarge,
         Self::UnknownSsrc,
         Self::TooManySsrcs,
@@ -107,6 +110,7 @@ impl DropReason {
             Self::UnknownUfrag => "unknown_ufrag",
             Self::Malformed => "malformed",
             Self::NotAuthentic => "not_authentic",
+            Self::OverRate => "over_rate",
             Self::TooLarge => "too_large",
             Self::UnknownSsrc => "unknown_ssrc",
             Self::TooManySsrcs => "too_many_ssrcs",
@@ -199,7 +203,7 @@ pub struct WorkerStatistics {
     pub datagrams_in: u64,
     /// Bytes of datagrams received.
     pub bytes_in: u64,
-    /// Authenticated RTP packets received.
+    /// Authenticated RTP packets received, less those that were over the rate.
     pub media_in: u64,
     /// RTP packets that other workers handed over.
     pub taken_over: u64,

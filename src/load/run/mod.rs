@@ -80,7 +80,7 @@ pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     let processors = processors();
     let target = servers::open(options, &scenario, processors.0).await?;
     let place = Place { address: options.interface_address, netns: options.netns.clone() };
-    let before = measure_floor(&scenario, 1.0, &place, processors).await?;
+    let before = measure_floor(options, &scenario, 1.0, &place, processors).await?;
     let mut run = Run::start(options.clone(), scenario, target, processors.1)?;
     let mut report = run.measure().await?;
     let (samples, scenario) = (std::mem::take(&mut run.samples), run.scenario.clone());
@@ -88,7 +88,7 @@ pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     if let Some(gathered) = run.generator.finish().await {
         report.add_gathered(&gathered);
     }
-    let after = measure_floor(&scenario, report.rate, &place, processors).await?;
+    let after = measure_floor(options, &scenario, report.rate, &place, processors).await?;
     report.add_floor(before.mean(after));
     report.judge(scenario.publishers() == 0);
     if let Some(file) = &options.html {
@@ -122,11 +122,16 @@ fn processors() -> (Option<usize>, Option<usize>) {
 }
 
 async fn measure_floor(
+    options: &LoadOptions,
     scenario: &Scenario,
     rate: f64,
     place: &Place,
     processors: (Option<usize>, Option<usize>),
 ) -> Result<Floor, LoadError> {
+    if !options.spawn && options.server_pid.is_none() {
+        // Nothing is known of the server that could be compared.
+        return Ok(Floor::default());
+    }
     say("measuring a raw sender");
     let (workload, place) = (scenario.workload(rate), place.clone());
     let measured = tokio::task::spawn_blocking(move || floor::measure(&workload, &place, processors)).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::IceCredentials;
 use super::paths::Paths;
-use crate::base::Time;
+use crate::base::{Bucket, Time};
 use crate::transport::Path;
 use crate::wire::WireError;
 use crate::wire::stun::{Class, METHOD_BINDING, StunView, StunWriter};
@@ -25,6 +25,10 @@ pub const MAX_REQUEST: usize = 1_500;
 /// output buffer of this size is never too small.
 pub const MAX_REPLY: usize = 80;
 
+/// Checks a second that are answered: a client that checks [`super::MAX_PATHS`] paths every 50 ms
+/// (RFC 8445 section 14.2) makes 160.
+const CHECKS_PER_SECOND: u64 = 200;
+
 /// Why a datagram changed nothing and got no reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum IceDrop {
@@ -36,6 +40,8 @@ pub enum IceDrop {
     UnknownUser,
     /// It is not authenticated by the password of this session.
     Unauthenticated,
+    /// It is authentic, and so were too many before it.
+    TooMany,
     /// The output buffer is below [`MAX_REPLY`].
     NoSpace,
 }
@@ -117,6 +123,8 @@ pub struct IceLite {
     next: Option<Session>,
     paths: Paths,
     was_connected: bool,
+    /// Only authentic checks count: nobody else can use them up.
+    checks: Bucket,
 }
 
 impl IceLite {
@@ -125,17 +133,22 @@ impl IceLite {
     #[must_use]
     pub fn new(local: IceCredentials, remote: IceCredentials) -> Self {
         let session = Session::new(local, remote);
-        Self { session, next: None, paths: Paths::default(), was_connected: false }
+        let checks = Bucket::new(CHECKS_PER_SECOND, Duration::from_secs(1));
+        Self { session, next: None, paths: Paths::default(), was_connected: false, checks }
     }
 
     /// Handles a STUN message from `path`; a reply, if any, is written to the front of `out`, which
     /// holds at least [`MAX_REPLY`] bytes.
     pub fn handle_request(&mut self, now: Time, path: Path, message: &[u8], out: &mut [u8]) -> IceOutcome {
         let path = path.canonical();
-        let (request, session, restarted) = match self.authenticate(message) {
+        let (request, restarted) = match self.authenticate(message) {
             Ok(authentic) => authentic,
             Err(reason) => return IceOutcome::Dropped(reason),
         };
+        if !self.checks.take(now, 1) {
+            return IceOutcome::Dropped(IceDrop::TooMany);
+        }
+        let session = self.next.as_ref().filter(|_| restarted).unwrap_or(&self.session);
         let pwd = session.local.pwd.as_bytes();
         let written = match refusal(&request) {
             Some(code) => refuse(&request, code, pwd, out).map(|len| (len, Some(code))),
@@ -163,8 +176,8 @@ impl IceLite {
         })
     }
 
-    /// The request, the session that it belongs to, and whether that is the one of a restart.
-    fn authenticate<'a>(&self, message: &'a [u8]) -> Result<(StunView<'a>, &Session, bool), IceDrop> {
+    /// The request, and whether it is of the session of a restart.
+    fn authenticate<'a>(&self, message: &'a [u8]) -> Result<(StunView<'a>, bool), IceDrop> {
         if message.len() > MAX_REQUEST {
             return Err(IceDrop::Malformed);
         }
@@ -182,7 +195,7 @@ impl IceLite {
         if !request.check_integrity(session.local.pwd.as_bytes()) {
             return Err(IceDrop::Unauthenticated);
         }
-        Ok((request, session, restarted))
+        Ok((request, restarted))
     }
 
     /// Takes new credentials on both sides (RFC 8445 section 9). What was agreed before holds until

@@ -471,3 +471,19 @@ fn the_worker_finds_the_session_before_any_checksum() {
     assert_eq!(local_ufrag(&message), Some(&*session.client.server.ufrag), "a wrong fingerprint");
     assert_eq!(local_ufrag(&message[..30]), None);
 }
+
+#[test]
+fn more_checks_than_a_client_makes_get_no_reply() {
+    let mut session = Session::new();
+    let good = session.client.check(PLAIN);
+    let mut forged = session.client.clone();
+    forged.server.pwd = session.client.own.pwd.clone();
+    for _ in 0..1_000 {
+        // Somebody else's do not count.
+        assert_eq!(session.dropped(&forged.check(PLAIN)), IceDrop::Unauthenticated);
+    }
+    let answered = (0..1_000).filter(|_| session.handle(START, wifi(), &good).0.reply_len().is_some());
+    assert_eq!(answered.count(), 200);
+    assert_eq!(session.dropped(&good), IceDrop::TooMany);
+    session.checked(at(1), wifi(), PLAIN);
+}
