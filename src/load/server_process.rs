@@ -178,18 +178,9 @@ fn configuration(options: &LoadOptions, limits: &Limits) -> String {
         "[listen]\nhttp = [\"{ip}\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\nmedia = [\"{ip}\"]\n\
          [http]\nmax_connections = {connections}\n[tokens]\nsecret = \"{SECRET}\"\n\
          [rooms]\nmax_participants = {seats_per_room}\nmax_active_talkers = {active_talkers}\n\
-         [media]
-hold_ms = {hold_ms}
-publisher_kbps = 10000000
-\
-         [node]
-workers = {workers}
-seats_per_worker = {seats_per_worker}
-\
-         max_rooms = {rooms}
-[store]
-enabled = false
-\
+         [media]\nhold_ms = {hold_ms}\npublisher_kbps = 10000000\n\
+         [node]\nworkers = {workers}\nseats_per_worker = {seats_per_worker}\nmax_rooms = {rooms}\n\
+         [store]\nenabled = false\n\
          [log]\nfilter = \"warn\"\n"
     )
 }
