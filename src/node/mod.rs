@@ -8,6 +8,8 @@
 mod addresses;
 mod control_loop;
 mod engine;
+mod fault;
+mod gate;
 mod http_listener;
 mod media_sender;
 mod media_socket;
@@ -20,5 +22,6 @@ mod worker_set;
 
 pub use crate::api::{EngineStopped, Link, LinkEnd};
 pub use engine::{Engine, EngineFailed, NodeError};
+pub use fault::{Fault, NoFault, Saboteur};
 pub use serve::{Running, serve};
 pub use worker_loop::WorkerFault;
