@@ -3,9 +3,10 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::process::{ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
 use tokio::time::{sleep, timeout};
@@ -70,11 +71,11 @@ impl Server {
         let mut out = BufReader::new(child.stdout.take().unwrap());
         timeout(PATIENCE, out.read_line(&mut greeting)).await.expect("a greeting").unwrap();
         let http = greeting.trim().rsplit_once("http://");
-        let http = http.unwrap_or_else(|| panic!("no address: {greeting:?} {:?}", log.lock().unwrap())).1;
+        let http = http.unwrap_or_else(|| panic!("no address: {greeting:?} {:?}", log.lock())).1;
         let http = http.trim_end_matches('/').parse().unwrap();
         // It says more; that nobody listens would be an error to it.
         follow(out, Arc::default());
-        let metrics = within("the metrics' address", || address_in(&log.lock().unwrap())).await;
+        let metrics = within("the metrics' address", || address_in(&log.lock())).await;
         let stdin = child.stdin.take().unwrap();
         Self { child, stdin, log, http, metrics }
     }
@@ -101,7 +102,7 @@ impl Server {
 
     /// What it has logged so far.
     pub(crate) fn log(&self) -> Vec<String> {
-        self.log.lock().unwrap().clone()
+        self.log.lock().clone()
     }
 
     pub(crate) fn logged(&self, text: &str) -> usize {
@@ -170,7 +171,7 @@ fn follow(output: impl AsyncRead + Unpin + Send + 'static, log: Arc<Mutex<Vec<St
     tokio::spawn(async move {
         let mut lines = BufReader::new(output).lines();
         while let Ok(Some(line)) = lines.next_line().await {
-            log.lock().unwrap().push(line);
+            log.lock().push(line);
         }
     });
 }
