@@ -1,12 +1,12 @@
 //! The command line.
 
-use std::io::{self, Write};
+use std::io::{self, BufRead, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anteroom::config::Config;
 use anteroom::load::{self, DemoOptions, LoadOptions};
-use anteroom::node::serve;
+use anteroom::node::{Saboteur, serve};
 use anteroom::telemetry::set_up_logs;
 use clap::{Args, Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
@@ -91,6 +91,9 @@ struct ServeArguments {
     /// Stops when its standard input ends, as it does with whoever started it.
     #[arg(long, hide = true)]
     until_stdin_closes: bool,
+    /// Each line of its standard input names something that is to fail, for tests.
+    #[arg(long, hide = true, conflicts_with = "until_stdin_closes")]
+    faults_from_stdin: bool,
 }
 
 fn main() -> ExitCode {
@@ -148,11 +151,14 @@ fn run_server(arguments: &ServeArguments) -> Result<(), String> {
     let config = settings(arguments)?;
     set_up_logs(&config.log).map_err(|error| error.to_string())?;
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
         // Listened for before the server is up, so that none is missed.
         let signal = stop_signal()?;
         let orphaned = arguments.until_stdin_closes.then(stdin_end).transpose()?;
         let running = serve(&config).await.map_err(|error| error.to_string())?;
+        if arguments.faults_from_stdin {
+            take_faults(running.engine().saboteur())?;
+        }
         greet(&running)?;
         let stop = async {
             match orphaned {
@@ -164,7 +170,10 @@ fn run_server(arguments: &ServeArguments) -> Result<(), String> {
             }
         };
         running.run_until(stop).await.map_err(|error| error.to_string())
-    })
+    });
+    // Dropped, it would wait for threads that hang.
+    runtime.shutdown_background();
+    done
 }
 
 /// Waits for SIGTERM or SIGINT; both are noticed from this call on.
@@ -189,6 +198,21 @@ fn stdin_end() -> Result<oneshot::Receiver<()>, String> {
     };
     std::thread::Builder::new().name("stdin".to_owned()).spawn(wait).map_err(|error| error.to_string())?;
     Ok(ended)
+}
+
+/// Makes fail what the lines of standard input name.
+fn take_faults(saboteur: Saboteur) -> Result<(), String> {
+    let runtime = tokio::runtime::Handle::current();
+    let read = move || {
+        for line in io::stdin().lock().lines().map_while(Result::ok) {
+            match line.parse() {
+                Ok(fault) => runtime.block_on(saboteur.fail(fault)),
+                Err(error) => _ = writeln!(io::stderr(), "anteroom: {line:?}: {error}"),
+            }
+        }
+    };
+    std::thread::Builder::new().name("faults".to_owned()).spawn(read).map_err(|error| error.to_string())?;
+    Ok(())
 }
 
 /// Answers whether all was well.

@@ -75,11 +75,24 @@ fn a_configuration_is_checked() {
 
 #[test]
 fn a_server_without_a_secret_refuses_to_be_open_to_others() {
-    let open = file("[listen]\nhttp = [\"0.0.0.0\"]\n");
-    let refused = anteroom(&["serve", "--config", open.path().to_str().unwrap()]);
-    assert_eq!(refused.status.code(), Some(1));
-    let said = text(&refused.stderr);
-    assert!(said.contains("line 2") && said.contains("`secret` in [tokens]"), "{said}");
+    for key in ["http", "media"] {
+        let open = file(&format!("[listen]\n{key} = [\"0.0.0.0\"]\n"));
+        let refused = anteroom(&["serve", "--config", open.path().to_str().unwrap()]);
+        assert_eq!(refused.status.code(), Some(1));
+        let said = text(&refused.stderr);
+        assert!(said.contains("line 2") && said.contains("`secret` in [tokens]"), "{said}");
+    }
+}
+
+#[test]
+fn a_level_of_the_log_that_is_misspelt_is_refused() {
+    let slip = file("[log]\nfilter = \"inof\"\n");
+    let config = ["check-config", slip.path().to_str().unwrap()];
+    for arguments in [&["serve", "--port", "0", "--log", "inof"][..], &config[..]] {
+        let refused = anteroom(arguments);
+        assert_eq!(refused.status.code(), Some(1));
+        assert!(text(&refused.stderr).contains("`inof` is no level"), "{}", text(&refused.stderr));
+    }
 }
 
 #[test]

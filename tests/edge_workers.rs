@@ -126,7 +126,7 @@ async fn operators_see_whether_the_system_offloads() {
         let mut config = free_ports();
         config.node.segmentation_offload = wanted;
         let (server, _) = start(&config).await;
-        let line = format!("anteroom_udp_offload{{kind=\"gso\"}} {}", i32::from(wanted));
+        let line = format!("anteroom_udp_offload{{kind=\"gso\",worker=\"0\"}} {}", i32::from(wanted));
         let told = async {
             while !has_metric(server.metrics_address(), &line).await {
                 tokio::time::sleep(Duration::from_millis(100)).await;

@@ -8,7 +8,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 
 use super::link::{Link, LinkParts, Outbox};
 use crate::base::{Epoch, LinkId};
-use crate::message::{AdminReply, AdminRequest, Claims, Request};
+use crate::message::{AdminReply, AdminRequest, Claims, Intake, Request};
 use crate::telemetry::Metrics;
 
 /// Inputs that may wait for control: some milliseconds of its work. Doors wait when it is full.
@@ -93,6 +93,8 @@ pub(super) struct Shared {
     stopping: AtomicBool,
     ready: AtomicBool,
     keeps: AtomicBool,
+    /// Whether memory is short.
+    full: AtomicBool,
     pub(super) book: Arc<LinkBook>,
     pub(super) metrics: Metrics,
 }
@@ -122,6 +124,7 @@ impl Doorway {
             stopping: AtomicBool::new(false),
             ready: AtomicBool::new(false),
             keeps: AtomicBool::new(true),
+            full: AtomicBool::new(false),
             book: Arc::clone(&book),
             metrics,
         };
@@ -175,6 +178,17 @@ impl Doorway {
     pub fn is_ready(&self) -> bool {
         let Shared { ready, keeps, .. } = &*self.shared;
         ready.load(Ordering::Relaxed) && keeps.load(Ordering::Relaxed) && !self.is_stopping()
+    }
+
+    /// Says whether people who have no seat may take one.
+    pub fn set_intake(&self, intake: Intake) {
+        self.shared.full.store(intake == Intake::ShortOfMemory, Ordering::Relaxed);
+    }
+
+    /// Whether there is no memory for newcomers.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.shared.full.load(Ordering::Relaxed)
     }
 
     /// Lets no new link in.

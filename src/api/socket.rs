@@ -72,6 +72,13 @@ pub(super) async fn open(
         let refusal = HttpRefusal::new(StatusCode::UNAUTHORIZED, "bad_token", why.to_string());
         refuse(RefusedLink::Token, refusal)
     })?;
+    if doors.doorway.is_full() {
+        // Whoever comes back to a seat has its secret; the name is enough to get as far as to show it.
+        let known = AdminRequest::IsKnown { room: claims.room.clone(), name: claims.name.clone() };
+        if !has_seat(&doors, known).await {
+            return Err(refuse(RefusedLink::Memory, HttpRefusal::full()));
+        }
+    }
     let upgrade = match Upgrade::of(request) {
         Ok(upgrade) => upgrade,
         Err(no_upgrade) => return Ok(no_upgrade.into_response()),
@@ -103,8 +110,12 @@ async fn admit(doors: &Doors, token: &str) -> Result<Claims, TokenRefusal> {
         checked => return checked,
     };
     let claims = doors.settings.tokens.lapsed(token, now).ok_or_else(|| why.clone())?;
-    let asked = doors.doorway.admin(AdminRequest::IsSeated(claims.clone())).await;
-    if asked == Ok(AdminReply::Seated(true)) { Ok(claims) } else { Err(why) }
+    if has_seat(doors, AdminRequest::IsSeated(claims.clone())).await { Ok(claims) } else { Err(why) }
+}
+
+/// Whether control answers that there is such a seat.
+async fn has_seat(doors: &Doors, question: AdminRequest) -> bool {
+    doors.doorway.admin(question).await == Ok(AdminReply::Seated(true))
 }
 
 /// Why a conversation ends.

@@ -1,6 +1,7 @@
 //! Deadlines by key: what is due next, in order.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::Time;
 
@@ -55,6 +56,15 @@ impl<K: Ord + Clone> Deadlines<K> {
         Some(key)
     }
 
+    /// Postpones the deadlines of some keys.
+    pub fn postpone(&mut self, by: Duration, concerns: impl Fn(&K) -> bool) {
+        let concerned = self.by_key.iter().filter(|(key, _)| concerns(key));
+        let moved: Vec<(K, Time)> = concerned.map(|(key, at)| (key.clone(), *at + by)).collect();
+        for (key, at) in moved {
+            self.set(key, at);
+        }
+    }
+
     /// How many keys have a deadline.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -82,6 +92,15 @@ mod tests {
         assert_eq!(deadlines.pop_due(Time(20)), Some("seat"));
         assert_eq!(deadlines.pop_due(Time(20)), Some("invitation"));
         assert!(deadlines.is_empty());
+    }
+
+    #[test]
+    fn some_are_postponed() {
+        let mut deadlines = Deadlines::default();
+        (1..=3).for_each(|key| deadlines.set(key, Time(10)));
+        deadlines.postpone(Duration::from_micros(5), |key| *key != 2);
+        assert_eq!((deadlines.pop_due(Time(14)), deadlines.pop_due(Time(14))), (Some(2), None));
+        assert_eq!((deadlines.pop_due(Time(15)), deadlines.pop_due(Time(15))), (Some(1), Some(3)));
     }
 
     #[test]

@@ -70,13 +70,17 @@ fn check_media(config: &Config) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Without a secret the server hands tokens to whoever asks, so only this machine may ask.
+/// Without a secret the server hands tokens to whoever asks, so only this machine may ask; nor is there
+/// anybody elsewhere then whose media it could be.
 fn check_exposure(config: &Config) -> Result<(), Fault> {
-    let exposed = config.listen.http.iter().find(|address| !address.is_loopback());
+    let listen = &config.listen;
+    let exposed = [("http", &listen.http), ("media", &listen.media)]
+        .into_iter()
+        .find_map(|(key, list)| Some((key, list.iter().find(|address| !address.is_loopback())?)));
     match exposed {
-        Some(address) if config.tokens.secret.is_empty() => Err(Fault {
+        Some((key, address)) if config.tokens.secret.is_empty() => Err(Fault {
             section: "listen",
-            key: "http",
+            key,
             message: format!(
                 "{address} is open to others, and without a token secret everybody could let themselves in; \
                  set `secret` in [tokens] (32 characters or more), or listen on 127.0.0.1 and ::1 only"

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::deadline::ANSWER_WAIT;
 use super::settings::ControlSettings;
 use crate::base::{BatchId, ClientId, GroupId, LinkId, ParticipantId, Random, Time, WorkerId};
-use crate::message::{Claims, CloseReason, ControlOutput, Frame, MediaCommand};
+use crate::message::{Claims, CloseReason, ControlOutput, Frame, Intake, MediaCommand};
 
 /// One session of this node. Never reused while the node lives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -62,6 +62,8 @@ pub(super) struct Context {
     pub(super) groups: BTreeMap<GroupId, SessionId>,
     /// Which session waits for a batch; bounded by the seats.
     pub(super) batches: BTreeMap<BatchId, SessionId>,
+    /// Whether people who have no seat may take one.
+    pub(super) intake: Intake,
     /// Workers that have not reported in time.
     pub(super) silent: Vec<WorkerId>,
     /// When each worker reported last.
@@ -85,6 +87,7 @@ impl Context {
             departed: VecDeque::new(),
             groups: BTreeMap::new(),
             batches: BTreeMap::new(),
+            intake: Intake::Open,
             silent: Vec::new(),
             heard: BTreeMap::new(),
             load: vec![0; usize::from(workers.max(1))],
@@ -160,6 +163,13 @@ impl Context {
     /// A worker has reported something.
     pub(super) fn hear(&mut self, worker: WorkerId) {
         self.heard.insert(worker, self.now);
+    }
+
+    /// No worker could have reported in this time.
+    pub(super) fn excuse_workers(&mut self, pause: Duration) {
+        for heard in self.heard.values_mut() {
+            *heard = *heard + pause;
+        }
     }
 
     /// An offer was not answered: its worker is silent if nothing else came from it meanwhile, and only

@@ -1,6 +1,7 @@
 //! The owner of all rooms of a node: takes inputs to their session, and lets time pass.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::connect::JoinRoom;
 use super::context::{Context, SeatRef, SessionId};
@@ -116,6 +117,7 @@ impl Control {
             ControlInput::LinkClosed { link } => self.link_closed(link),
             ControlInput::Media { worker, report } => self.report(worker, report),
             ControlInput::WorkerLost { worker } => self.worker_lost(worker),
+            ControlInput::Intake(intake) => self.cx.intake = intake,
             ControlInput::Admin { ticket, request } => {
                 let reply = self.admin(request);
                 self.cx.emit(ControlOutput::Admin { ticket, reply });
@@ -142,6 +144,16 @@ impl Control {
             self.with(id, Session::handle_deadlines);
         }
         self.settle_silent();
+    }
+
+    /// Says that the whole process did nothing for so long, up to now. Its workers did not either: their
+    /// silence in that time says nothing about them.
+    pub fn excuse_workers(&mut self, pause: Duration) {
+        self.cx.excuse_workers(pause);
+        let ids: Vec<SessionId> = self.sessions.keys().copied().collect();
+        for id in ids {
+            self.with(id, |session, _| session.excuse_workers(pause));
+        }
     }
 
     /// A session as plain data; nothing if there is no room of this name.
@@ -252,6 +264,11 @@ impl Control {
             let text =
                 "The token has expired: get a new one to take a seat, or come back to yours with `resume`.";
             return Err(Denied::new(Refusal::Forbidden, text));
+        }
+        if join.resume.is_none()
+            && let Some(text) = self.cx.intake.refusal()
+        {
+            return Err(Denied::new(Refusal::JoinFailed, text));
         }
         let id = match self.names.get(&claims.room) {
             Some(id) => *id,
@@ -404,6 +421,11 @@ impl Control {
                     Some((name.clone(), session.mode, session.seats.len(), session.rooms.len()))
                 });
                 AdminReply::Rooms(rooms.collect())
+            }
+            AdminRequest::IsKnown { room, name } => {
+                let session = self.names.get(&room).and_then(|id| self.sessions.get(id));
+                let is_it = |seat: &super::seat::Seat| *seat.name == *name;
+                AdminReply::Seated(session.is_some_and(|one| one.seats.values().any(is_it)))
             }
             AdminRequest::IsSeated(claims) => {
                 let session = self.names.get(&claims.room).and_then(|id| self.sessions.get(id));

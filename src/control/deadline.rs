@@ -43,7 +43,25 @@ pub(super) enum Deadline {
     Restart(ClientId),
 }
 
+impl Deadline {
+    /// Whether it is a media worker that is waited for.
+    const fn is_for_a_worker(&self) -> bool {
+        match self {
+            Self::Batch(_) | Self::Fresh(_) | Self::Reconnect(_) | Self::Restart(_) | Self::Join(_) => true,
+            Self::Empty | Self::Invitation(..) | Self::Held(_) => false,
+        }
+    }
+}
+
 impl Session {
+    /// Workers get back the time that they could not use.
+    pub(super) fn excuse_workers(&mut self, pause: Duration) {
+        self.deadlines.postpone(pause, Deadline::is_for_a_worker);
+        for batch in self.batches.values_mut() {
+            batch.began = batch.began + pause;
+        }
+    }
+
     pub(super) fn handle_deadlines(&mut self, cx: &mut Context) {
         while self.ended.is_none()
             && let Some(deadline) = self.deadlines.pop_due(cx.now)

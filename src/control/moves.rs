@@ -32,7 +32,7 @@ pub(super) struct Batch {
     /// The workers that have not reported the step yet.
     pub(super) waiting: BTreeSet<WorkerId>,
     step: Step,
-    began: Time,
+    pub(super) began: Time,
     /// What has been reported.
     moved: Vec<Moved>,
     /// Those whose worker has failed meanwhile.

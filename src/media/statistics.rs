@@ -24,6 +24,8 @@ pub enum DropReason {
     SecondSource,
     /// A packet whose payload type was not negotiated.
     UnknownPayloadType,
+    /// A packet that waited while its worker did nothing for a while.
+    Stale,
     /// A packet that was there already.
     Duplicate,
     /// A packet too old to be told from a duplicate.
@@ -69,7 +71,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::UnknownSource,
         Self::UnknownUfrag,
         Self::Malformed,
@@ -80,6 +82,7 @@ impl DropReason {
         Self::TooManySsrcs,
         Self::SecondSource,
         Self::UnknownPayloadType,
+        Self::Stale,
         Self::Duplicate,
         Self::Late,
         Self::Empty,
@@ -116,6 +119,7 @@ impl DropReason {
             Self::TooManySsrcs => "too_many_ssrcs",
             Self::SecondSource => "second_source",
             Self::UnknownPayloadType => "unknown_payload_type",
+            Self::Stale => "stale",
             Self::Duplicate => "duplicate",
             Self::Late => "late",
             Self::Empty => "empty",

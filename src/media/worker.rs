@@ -10,7 +10,7 @@ use super::participant::Participant;
 use super::settings::MediaSettings;
 use super::slab::{Key, Slab};
 use super::slot::Slot;
-use super::statistics::WorkerStatistics;
+use super::statistics::{DropReason, WorkerStatistics};
 use super::stream::Stream;
 use super::talkers::Candidate;
 use super::timers::TICK_SLACK;
@@ -167,11 +167,30 @@ impl Worker {
             Some(DatagramKind::Rtcp) => self.handle_rtcp(now, path, datagram),
             Some(DatagramKind::Stun) => self.handle_stun(now, path, datagram),
             Some(DatagramKind::Dtls) => self.handle_dtls(now, path, datagram),
-            None => Err(super::DropReason::Malformed),
+            None => Err(DropReason::Malformed),
         };
         if let Err(reason) = handled {
             self.statistics.drops.count(reason);
         }
+    }
+
+    /// Takes one datagram that has waited while the worker did nothing for a while. Media would be heard
+    /// late and in a burst, and feedback speaks of what is past: only what keeps a connection alive counts.
+    pub fn handle_stale_datagram(&mut self, now: Time, path: Path, datagram: &mut [u8]) {
+        match classify(datagram) {
+            Some(DatagramKind::Rtp | DatagramKind::Rtcp) => {
+                self.statistics.datagrams_in += 1;
+                self.statistics.bytes_in += u64::try_from(datagram.len()).unwrap_or(0);
+                self.statistics.drops.count(DropReason::Stale);
+            }
+            _ => self.handle_datagram(now, path, datagram),
+        }
+    }
+
+    /// Drops what another worker has handed over in such a while.
+    pub fn drop_stale_handover(&mut self, handover: &Handover) {
+        let packets = u64::try_from(handover.packets()).unwrap_or(u64::MAX);
+        self.statistics.drops.count_many(DropReason::Stale, packets);
     }
 
     /// The next packets to be handed to another worker; call after each batch and timeout until `None`.

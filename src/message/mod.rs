@@ -31,5 +31,5 @@ pub use media::{
 pub use method::Method;
 pub use refusal::Refusal;
 pub use room_settings::{Role, RoomMode, RoomSettings};
-pub use signal::{AdminReply, AdminRequest, Claims, CloseReason, ControlInput, ControlOutput};
+pub use signal::{AdminReply, AdminRequest, Claims, CloseReason, ControlInput, ControlOutput, Intake};
 pub use size::json_size;

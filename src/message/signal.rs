@@ -44,6 +44,13 @@ pub enum AdminRequest {
     ListRooms,
     /// Asks whether somebody has a seat to which these claims let them in.
     IsSeated(Claims),
+    /// Whether somebody of this name has a seat in this room.
+    IsKnown {
+        /// The room.
+        room: String,
+        /// The name.
+        name: String,
+    },
 }
 
 /// The answer to an [`AdminRequest`].
@@ -70,6 +77,30 @@ pub enum AdminReply {
     Rooms(Vec<(String, RoomMode, usize, usize)>),
     /// Whether there is such a seat.
     Seated(bool),
+}
+
+/// Whether people who have no seat may take one. Who has one keeps it, and may come back to it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Intake {
+    /// They may.
+    #[default]
+    Open,
+    /// There may soon be no memory for those who are here.
+    ShortOfMemory,
+    /// The server is stopping.
+    Stopping,
+}
+
+impl Intake {
+    /// What a person is told who may not.
+    #[must_use]
+    pub const fn refusal(self) -> Option<&'static str> {
+        match self {
+            Self::Open => None,
+            Self::ShortOfMemory => Some("This server has no memory for more people. Try again later."),
+            Self::Stopping => Some("This server is stopping. Try again soon."),
+        }
+    }
 }
 
 /// Into control.
@@ -113,6 +144,8 @@ pub enum ControlInput {
         /// Which.
         worker: WorkerId,
     },
+    /// Whether people who have no seat may take one from now on.
+    Intake(Intake),
     /// An operator asks something.
     Admin {
         /// Comes back with the reply.

@@ -7,13 +7,15 @@ use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::sleep;
 
+use super::fault::Fault;
+use super::gate::Gate;
 use super::keeper::Keeper;
-use super::worker_loop::{ToWorker, WorkerFault, WorkerReport};
+use super::worker_loop::{ToWorker, WorkerFault, WorkerReport, fail};
 use super::worker_set::{WorkerEnded, WorkerSet};
 use crate::api::{DoorInput, DoorReceiver, Doorway, LinkEnd, Outbox};
 use crate::base::{BatchId, LinkId, Time, WorkerId};
 use crate::control::Control;
-use crate::message::{AdminReply, ControlInput, ControlOutput, Frame, MediaCommand, MediaReport};
+use crate::message::{AdminReply, ControlInput, ControlOutput, Frame, Intake, MediaCommand, MediaReport};
 use crate::telemetry::Clock;
 
 /// Inputs of the doors that are taken before the other kinds have their turn again.
@@ -25,14 +27,19 @@ const TURN: Duration = Duration::from_millis(4);
 /// Moves that are timed: control has far fewer under way, since each ends within 3 s.
 const MOVES_TIMED: usize = 10_000;
 
-/// How long the loop sleeps when control has nothing planned.
-const IDLE: Duration = Duration::from_secs(60);
+/// How long the loop sleeps at the most, so that it knows of its own pauses.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// From here on it has not just been busy: the process was stopped, or the machine slept.
+const PAUSE: Duration = Duration::from_millis(250);
 
 /// What the engine tells the loop.
 #[derive(Debug)]
 pub(super) enum Order {
-    /// Make a worker fail.
-    Fail(WorkerId, WorkerFault),
+    /// Make something fail.
+    Fail(Fault),
+    /// Let nobody take a seat any more.
+    LetNobodyIn,
     /// End all links.
     CloseLinks,
 }
@@ -49,6 +56,7 @@ pub(super) struct ControlJob {
     pub(super) ended: mpsc::Receiver<WorkerEnded>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) workers: WorkerSet,
+    pub(super) gate: Gate,
 }
 
 /// The control plane with its links, workers and questions.
@@ -59,12 +67,15 @@ pub(super) struct ControlLoop {
     tickets: BTreeMap<u64, oneshot::Sender<AdminReply>>,
     next_ticket: u64,
     moves: BTreeMap<(WorkerId, BatchId), Time>,
+    /// When the clock was last looked at.
+    looked_at: Time,
 }
 
 impl ControlLoop {
     pub(super) fn new(job: ControlJob) -> Self {
         let (links, tickets, moves) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        Self { job, links, tickets, next_ticket: 0, moves }
+        let looked_at = job.clock.now();
+        Self { job, links, tickets, next_ticket: 0, moves, looked_at }
     }
 
     /// Runs until the engine drops its end of `orders`; the workers are what is left, and the thread of
@@ -74,7 +85,7 @@ impl ControlLoop {
         loop {
             let keeper = self.job.keeper.as_ref().and_then(Keeper::poll_timeout);
             let due = self.job.control.poll_timeout().into_iter().chain(keeper).min();
-            let wait = due.map_or(IDLE, |due| self.job.clock.until(due));
+            let wait = due.map_or(LOOK_EVERY, |due| self.job.clock.until(due).min(LOOK_EVERY));
             // What workers say comes first: clients wait for it.
             tokio::select! {
                 biased;
@@ -87,7 +98,10 @@ impl ControlLoop {
                     self.job.keeper.iter_mut().for_each(|keeper| keeper.take(now, &written));
                 }
                 Some(ended) = self.job.ended.recv() => self.take_ended(&ended),
-                Some(report) = self.job.reports.recv() => self.take_reports(self.job.clock.now(), Some(report)),
+                Some(report) = self.job.reports.recv() => {
+                    let now = self.look();
+                    self.take_reports(now, Some(report));
+                }
                 Some(input) = self.job.doors.recv() => self.take_inputs(input),
                 () = sleep(wait) => {}
             }
@@ -95,6 +109,9 @@ impl ControlLoop {
             if self.job.control.poll_timeout().is_some_and(|due| due <= now) {
                 self.job.control.handle_timeout(now);
                 self.carry_out(now);
+            }
+            if let Some(intake) = self.job.gate.look(now, self.job.doorway.metrics()) {
+                self.let_in(intake);
             }
             self.keep();
         }
@@ -132,11 +149,22 @@ impl ControlLoop {
     fn take_order(&mut self, order: &Order) {
         match order {
             Order::CloseLinks => self.close_links(),
-            Order::Fail(worker, fault) => {
+            Order::LetNobodyIn => {
+                let intake = self.job.gate.shut();
+                self.let_in(intake);
+            }
+            Order::Fail(Fault::Control) => fail(WorkerFault::Panic),
+            Order::Fail(Fault::Worker(worker, fault)) => {
                 // One that takes nothing has failed already.
                 let _ = self.job.workers.send_any(*worker, ToWorker::Fail(*fault));
             }
         }
+    }
+
+    /// Tells the doors and control whether people who have no seat may take one.
+    fn let_in(&mut self, intake: Intake) {
+        self.job.doorway.set_intake(intake);
+        self.handle(ControlInput::Intake(intake));
     }
 
     fn close_links(&mut self) {
@@ -149,9 +177,22 @@ impl ControlLoop {
     /// The time, once every report is taken that was queued by then. Only at such a moment is it
     /// known of a worker that it has not reported.
     fn now(&mut self) -> Time {
-        let now = self.job.clock.now();
+        let now = self.look();
         if !self.job.reports.is_empty() {
             self.take_reports(now, None);
+        }
+        now
+    }
+
+    /// The time. A pause of this loop is one of the whole process, or of a machine that is too busy: workers
+    /// are not to blame for it.
+    fn look(&mut self) -> Time {
+        let now = self.job.clock.now();
+        let pause = now.since(self.looked_at + LOOK_EVERY);
+        self.looked_at = now;
+        if pause >= PAUSE {
+            tracing::warn!(pause_ms = pause.as_millis(), "control could do nothing for a while");
+            self.job.control.excuse_workers(pause);
         }
         now
     }

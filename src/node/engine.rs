@@ -11,6 +11,8 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::control_loop::{ControlJob, ControlLoop, Order};
+use super::fault::{Fault, Saboteur};
+use super::gate::Gate;
 use super::keeper::Keeper;
 use super::worker_loop::WorkerFault;
 use super::worker_set::{WorkerContext, WorkerSet, text_of};
@@ -104,6 +106,7 @@ impl Engine {
         let workers = WorkerSet::start(config, context, random.fork())?;
         let media_addresses = workers.candidates();
         let Beginning { control, keeper, seed } = take_up(config, &mut random, clock, &doorway)?;
+        let gate = Gate::new(config.node.memory_bytes(), doorway.metrics());
         let job = ControlJob {
             control,
             keeper,
@@ -114,6 +117,7 @@ impl Engine {
             ended,
             orders,
             workers,
+            gate,
         };
         let control_thread = std::thread::Builder::new()
             .name("control".to_owned())
@@ -185,26 +189,34 @@ impl Engine {
 
     /// Makes a media worker fail: for tests of what the others hear then.
     pub async fn fail_worker(&self, worker: WorkerId, fault: WorkerFault) {
-        // An engine that has stopped has no worker that could fail.
-        let _ = self.orders.send(Order::Fail(worker, fault)).await;
+        self.saboteur().fail(Fault::Worker(worker, fault)).await;
+    }
+
+    /// Makes parts of this engine fail, for tests, also while somebody else has the engine.
+    #[must_use]
+    pub fn saboteur(&self) -> Saboteur {
+        Saboteur(self.orders.downgrade())
     }
 
     /// Lets nobody in any more, ends all rooms, waits until everybody has been told and has gone,
     /// and ends the threads: within `stop_seconds` of the configuration.
     pub async fn stop(self) {
         self.doorway.stop();
-        if timeout(self.stop_within, self.see_off()).await.is_err() {
+        let for_threads = THREADS_END_WITHIN.min(self.stop_within / 2);
+        if timeout(self.stop_within.saturating_sub(for_threads), self.see_off()).await.is_err() {
             tracing::warn!("some clients did not go in time");
         }
         drop(self.orders);
         let threads = tokio::task::spawn_blocking(move || self.control_thread.join());
-        if timeout(THREADS_END_WITHIN, threads).await.is_err() {
+        if timeout(for_threads, threads).await.is_err() {
             tracing::warn!("some threads did not end in time");
         }
     }
 
     /// Ends every room, so that its people are told, then every link, and waits until all are gone.
     async fn see_off(&self) {
+        // Whoever is connected already and has no seat stays without one.
+        let _ = self.orders.send(Order::LetNobodyIn).await;
         if let Ok(AdminReply::Rooms(rooms)) = self.doorway.admin(AdminRequest::ListRooms).await {
             for (name, ..) in rooms {
                 // A room that has ended meanwhile is as good. One that an operator made is there again, empty,

@@ -65,12 +65,21 @@ impl HttpListener {
     /// Accepts and serves until it is dropped, and its connections with it.
     pub(super) async fn run(self) {
         let mut connections = JoinSet::new();
+        let mut fails = false;
         loop {
             tokio::select! {
                 accepted = self.listener.accept() => match accepted {
-                    Ok((stream, _)) => self.serve(&mut connections, stream),
+                    Ok((stream, _)) => {
+                        if std::mem::take(&mut fails) {
+                            tracing::info!("connections are accepted again");
+                        }
+                        self.serve(&mut connections, stream);
+                    }
                     Err(error) => {
-                        tracing::warn!(%error, "a connection could not be accepted");
+                        // Once, however long it lasts.
+                        if !std::mem::replace(&mut fails, true) {
+                            tracing::warn!(%error, "connections cannot be accepted");
+                        }
                         sleep(AFTER_FAILED_ACCEPT).await;
                     }
                 },

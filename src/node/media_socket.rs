@@ -79,20 +79,43 @@ impl MediaSocket {
     pub(super) fn receive(
         &self,
         buffers: &mut ReceiveBuffers,
-        mut each: impl FnMut(Path, &mut [u8]),
+        each: impl FnMut(Path, &mut [u8]),
     ) -> io::Result<usize> {
-        let ReceiveBuffers { bytes, metas } = buffers;
-        let mut chunks = bytes.chunks_mut(RECEIVE_BYTES);
-        let mut slices: [IoSliceMut<'_>; RUNS] =
-            array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
-        let received = self.socket.try_io(Interest::READABLE, |socket| {
-            self.state.recv(socket.into(), &mut slices, metas.as_mut_slice())
-        })?;
+        let received = self.socket.try_io(Interest::READABLE, |socket| self.fill(socket, buffers))?;
         if received < RUNS {
             // The queue is empty, which another call would only say again.
             let _ =
                 self.socket.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         }
+        Ok(self.hand_out(buffers, received, each))
+    }
+
+    /// The same without asking the runtime first, which may not know yet what has come in a pause of the
+    /// whole process.
+    pub(super) fn receive_unasked(
+        &self,
+        buffers: &mut ReceiveBuffers,
+        each: impl FnMut(Path, &mut [u8]),
+    ) -> io::Result<usize> {
+        let received = self.fill(self.socket.get_ref(), buffers)?;
+        Ok(self.hand_out(buffers, received, each))
+    }
+
+    fn fill(&self, socket: &std::net::UdpSocket, buffers: &mut ReceiveBuffers) -> io::Result<usize> {
+        let ReceiveBuffers { bytes, metas } = buffers;
+        let mut chunks = bytes.chunks_mut(RECEIVE_BYTES);
+        let mut slices: [IoSliceMut<'_>; RUNS] =
+            array::from_fn(|_| IoSliceMut::new(chunks.next().unwrap_or_default()));
+        self.state.recv(socket.into(), &mut slices, metas.as_mut_slice())
+    }
+
+    fn hand_out(
+        &self,
+        buffers: &mut ReceiveBuffers,
+        received: usize,
+        mut each: impl FnMut(Path, &mut [u8]),
+    ) -> usize {
+        let ReceiveBuffers { bytes, metas } = buffers;
         let mut datagrams = 0;
         for (run, meta) in bytes.chunks_mut(RECEIVE_BYTES).zip(metas.iter()).take(received) {
             let local = if self.is_wildcard { meta.dst_ip } else { Some(self.ip) };
@@ -103,7 +126,7 @@ impl MediaSocket {
                 each(path, datagram);
             }
         }
-        Ok(datagrams)
+        datagrams
     }
 
     /// Sends one datagram, or a run of them with one call, if the socket has room.

@@ -8,6 +8,8 @@
 mod addresses;
 mod control_loop;
 mod engine;
+mod fault;
+mod gate;
 mod http_listener;
 mod keeper;
 mod media_sender;
@@ -21,5 +23,6 @@ mod worker_set;
 
 pub use crate::api::{EngineStopped, Link, LinkEnd};
 pub use engine::{Engine, EngineFailed, NodeError};
+pub use fault::{Fault, NoFault, Saboteur};
 pub use serve::{Running, serve};
 pub use worker_loop::WorkerFault;

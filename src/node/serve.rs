@@ -15,10 +15,13 @@ use super::http_listener::HttpListener;
 use crate::api::{DoorSettings, TokenDoor, metrics_router, public_router};
 use crate::base::Random;
 use crate::config::Config;
-use crate::telemetry::{OpenFiles, raise_open_files};
+use crate::telemetry::{OpenFiles, files_open, raise_open_files};
 
 /// Connections to the metrics' address: a few scrapers and probes.
 const METRICS_CONNECTIONS: usize = 64;
+
+/// Files that a media worker takes that is started in place of another, a scrape, and a file that is read.
+const SPARE_FILES: u64 = 32;
 
 /// A server that runs. Dropping it ends it at once.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
     let metrics = config.listen.metrics;
     let metrics_listener = bind_all(&[metrics.ip()], metrics.port(), bind_tcp)
         .map_err(|(address, error)| NodeError::Bind { what: "metrics", address, error })?;
-    allow_connections(u64::from(config.http.max_connections));
+    let files = raise_open_files(u64::from(config.http.max_connections));
     let engine = Engine::start(config)?;
     // Tokens that it hands out itself let people in after a crash, too.
     let tokens = TokenDoor::new(&config.tokens, &mut Random::from_seed(engine.seed()));
@@ -55,7 +58,7 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
         clock: engine.clock(),
     };
     let mut listeners = JoinSet::new();
-    let seats = usize::try_from(config.http.max_connections).unwrap_or(usize::MAX);
+    let seats = seats(files, config.http.max_connections);
     let public = public_router(engine.doorway().clone(), doors);
     let refused = &engine.doorway().metrics().connections_refused;
     let http_addresses = listen(&mut listeners, http, &public, (seats, refused), "http")?;
@@ -66,16 +69,23 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
     Ok(Running { engine, http_addresses, metrics_address, is_development, listeners })
 }
 
-/// Raises the limit of open files and tells the operator where it stays too low.
-fn allow_connections(connections: u64) {
-    if let OpenFiles::Only(allowed) = raise_open_files(connections) {
+/// How many connections the limit of open files has room for, once everything else is open; tells the
+/// operator where these are too few. One that had no file would wait for its turn instead of being refused.
+fn seats(files: OpenFiles, connections: u32) -> usize {
+    let wanted = usize::try_from(connections).unwrap_or(usize::MAX);
+    let OpenFiles::Only(allowed) = files else { return wanted };
+    let others = files_open().unwrap_or(0).saturating_add(SPARE_FILES);
+    let seats = usize::try_from(allowed.saturating_sub(others)).unwrap_or(usize::MAX).min(wanted);
+    if seats < wanted {
         tracing::warn!(
             allowed,
+            seats,
             connections,
-            "the limit of open files is below `max_connections` in [http]: raise LimitNOFILE of the unit (or \
-             `ulimit -Hn`), or lower the setting"
+            "the limit of open files is too low for `max_connections` in [http]: raise LimitNOFILE of the unit \
+             (or `ulimit -Hn`), or lower the setting"
         );
     }
+    seats
 }
 
 fn listen(

@@ -13,6 +13,9 @@ const MOST_ADDRESSES: usize = 8;
 /// More workers than cores of any machine that this is meant for.
 const MOST_WORKERS: u16 = 256;
 
+/// A server without people is well below it.
+const LEAST_MEMORY_MB: u32 = 32;
+
 /// Addresses and ports.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -93,6 +96,9 @@ pub struct NodeSettings {
     pub segmentation_offload: bool,
     /// Parent rooms at once; a join that would make one more is refused.
     pub max_rooms: usize,
+    /// Megabytes that the process may have: near them nobody new is let in. 0 leaves that to its control
+    /// group, whose limit counts in any case.
+    pub memory_mb: u32,
     /// Seconds that a stop may take before what is left is cut off.
     pub stop_seconds: u16,
 }
@@ -105,6 +111,7 @@ impl Default for NodeSettings {
             socket_buffer_bytes: 4_194_304,
             segmentation_offload: true,
             max_rooms: 10_000,
+            memory_mb: 0,
             stop_seconds: 5,
         }
     }
@@ -119,6 +126,12 @@ impl NodeSettings {
         }
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         u16::try_from(cores).unwrap_or(MOST_WORKERS).min(MOST_WORKERS)
+    }
+
+    /// `memory_mb` in bytes.
+    #[must_use]
+    pub const fn memory_bytes(&self) -> u64 {
+        self.memory_mb as u64 * 1_000_000
     }
 
     /// The key and the fault of a setting that cannot be had.
@@ -138,6 +151,10 @@ impl NodeSettings {
         }
         if self.max_rooms == 0 {
             return Err(("max_rooms", "0 would let nobody in".to_owned()));
+        }
+        if (1..LEAST_MEMORY_MB).contains(&self.memory_mb) {
+            let message = format!("{} is below {LEAST_MEMORY_MB}, which an empty server has", self.memory_mb);
+            return Err(("memory_mb", message));
         }
         if self.stop_seconds > 300 {
             return Err(("stop_seconds", format!("{} is above 300", self.stop_seconds)));

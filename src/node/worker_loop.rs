@@ -41,6 +41,13 @@ const AFTER_SOCKET_ERROR: Duration = Duration::from_millis(1);
 /// A worker that cannot be made is not tried again at once.
 const AFTER_FAILED_START: Duration = Duration::from_millis(250);
 
+/// A worker that did nothing for so long has packets waiting that would be heard too late. While media
+/// flows it does something every few milliseconds.
+const NOTHING_DONE: Duration = Duration::from_secs(1);
+
+/// Batches that are taken at once then: more than a socket's buffer holds.
+const STALE_BATCHES: usize = 4_096;
+
 /// What a worker's thread is told.
 #[derive(Debug)]
 pub(super) enum ToWorker {
@@ -134,6 +141,12 @@ struct WorkerLoop {
     /// What is told of segmentation and receive offload.
     offload: [IntGauge; 2],
     publish_at: Time,
+    /// When it last began to do something.
+    woke_at: Time,
+    /// Whether it should have done something long before: the process was stopped, or the machine slept.
+    is_late: bool,
+    /// Failed calls of the sockets since counters were published.
+    failed_receives: u32,
 }
 
 enum Wake {
@@ -160,7 +173,7 @@ impl WorkerLoop {
             clock: job.clock,
             worker,
             sender,
-            offload: [job.metrics.udp_offload("gso"), job.metrics.udp_offload("gro")],
+            offload: ["gso", "gro"].map(|kind| job.metrics.udp_offload(job.id.0, kind)),
             receive_buffers: ReceiveBuffers::new(),
             send_buffer: vec![0; SEND_BYTES],
             commands: job.commands,
@@ -170,6 +183,9 @@ impl WorkerLoop {
             unsent_report: None,
             counters: CounterPublisher::new(&job.metrics),
             publish_at: job.clock.now() + PUBLISH_EVERY,
+            woke_at: job.clock.now(),
+            is_late: false,
+            failed_receives: 0,
         })
     }
 
@@ -203,8 +219,21 @@ impl WorkerLoop {
         }
     }
 
+    /// Waits for something to do, and notes whether it comes late to that.
     async fn wait(&mut self) -> Wake {
         let now = self.clock.now();
+        let was_stuck = now.since(self.woke_at) >= NOTHING_DONE;
+        let (wake, due) = self.wait_from(now).await;
+        self.woke_at = self.clock.now();
+        self.is_late = was_stuck || self.woke_at.since(due) >= NOTHING_DONE;
+        if self.is_late {
+            tracing::warn!(worker = self.id.0, "a media worker did nothing for a while; it drops what waits");
+        }
+        wake
+    }
+
+    /// Answers, too, until when it would have waited.
+    async fn wait_from(&mut self, now: Time) -> (Wake, Time) {
         let mut until = self.publish_at;
         if let Some(timeout) = self.worker.poll_timeout() {
             until = until.min(timeout);
@@ -217,13 +246,14 @@ impl WorkerLoop {
             let is_readable = sockets.iter().any(|socket| socket.poll_readable(cx).is_ready());
             if is_readable { Poll::Ready(()) } else { Poll::Pending }
         });
-        tokio::select! {
+        let wake = tokio::select! {
             biased;
             command = self.commands.recv() => command.map_or(Wake::Stop, Wake::Command),
             Some(handed) = self.handovers.recv() => Wake::HandedOver(handed),
             () = readable => Wake::Ready,
             () = sleep(until.since(now)) => Wake::Ready,
-        }
+        };
+        (wake, until)
     }
 
     fn is_current(&self) -> bool {
@@ -251,6 +281,13 @@ impl WorkerLoop {
         if next.is_none() {
             return;
         }
+        if self.is_late {
+            while let Some(HandedOver { handover, .. }) = next {
+                self.worker.drop_stale_handover(&handover);
+                next = self.handovers.try_recv().ok();
+            }
+            return;
+        }
         let now = self.clock.now();
         for _ in 0..HANDOVERS_PER_TURN {
             let Some(HandedOver { from, handover }) = next else { return };
@@ -273,6 +310,9 @@ impl WorkerLoop {
     }
 
     async fn receive(&mut self) {
+        if self.is_late {
+            self.drop_stale();
+        }
         let now = self.clock.now();
         let worker = &mut self.worker;
         let received = self.sender.receive(&mut self.receive_buffers, |path, datagram| {
@@ -280,9 +320,21 @@ impl WorkerLoop {
         });
         worker.end_batch(now);
         if let Err(error) = received {
-            tracing::warn!(worker = self.id.0, %error, "a media socket failed to receive");
+            // One that stays says so once a second.
+            if self.failed_receives == 0 {
+                tracing::warn!(worker = self.id.0, %error, "a media socket failed to receive");
+            }
+            self.failed_receives = self.failed_receives.saturating_add(1);
             sleep(AFTER_SOCKET_ERROR).await;
         }
+    }
+
+    /// Empties the sockets of what has waited for too long.
+    fn drop_stale(&mut self) {
+        let (now, worker) = (self.clock.now(), &mut self.worker);
+        self.sender.receive_waiting(&mut self.receive_buffers, STALE_BATCHES, |path, datagram| {
+            worker.handle_stale_datagram(now, path, datagram);
+        });
     }
 
     fn handle_timeout(&mut self) {
@@ -324,6 +376,7 @@ impl WorkerLoop {
         let now = self.clock.now();
         if at_once || now >= self.publish_at {
             self.publish_at = now + PUBLISH_EVERY;
+            self.failed_receives = 0;
             self.counters.publish(self.worker.statistics(), &self.sender.counters);
             let (gso, gro) = self.sender.offloads();
             for (gauge, has) in self.offload.iter().zip([gso, gro]) {
@@ -334,7 +387,7 @@ impl WorkerLoop {
 }
 
 #[expect(clippy::panic, reason = "tests ask for it to see what happens then")]
-fn fail(fault: WorkerFault) {
+pub(super) fn fail(fault: WorkerFault) {
     match fault {
         WorkerFault::Panic => panic!("asked to panic"),
         WorkerFault::Hang(duration) => std::thread::sleep(duration),

@@ -19,6 +19,12 @@ impl Clock {
         Self { at: Time(u64::try_from(micros).unwrap_or(u64::MAX)), instant: Instant::now() }
     }
 
+    /// A clock for which it was `at` at an instant.
+    #[must_use]
+    pub const fn at(at: Time, instant: Instant) -> Self {
+        Self { at, instant }
+    }
+
     /// The moment of the start in both clocks.
     #[must_use]
     pub const fn anchor(&self) -> (Time, Instant) {

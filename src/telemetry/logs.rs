@@ -3,6 +3,7 @@
 use std::io::IsTerminal;
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::LevelFilter;
 
 use super::settings::{Color, LogSettings};
 
@@ -28,7 +29,21 @@ pub(super) fn parse_filter(text: &str) -> Result<EnvFilter, LogSetupError> {
     if text.trim().is_empty() {
         return Err(refused("it is empty; use `error` for the least".to_owned()));
     }
+    if let Some(word) = text.split(',').find(|directive| is_no_level(directive)) {
+        return Err(refused(format!(
+            "`{}` is no level: use error, warn, info, debug or trace, or say of which target it is, as in \
+             `anteroom::node=debug`",
+            word.trim()
+        )));
+    }
     EnvFilter::builder().parse(text).map_err(|error| refused(error.to_string()))
+}
+
+/// A word by itself is read as a target of which everything is logged, and of all others nothing: a level
+/// with a slip of the pen would silence the server.
+fn is_no_level(directive: &str) -> bool {
+    let word = directive.trim();
+    !word.is_empty() && !word.contains(['=', '[', ']', '{', '}']) && word.parse::<LevelFilter>().is_err()
 }
 
 /// Sends the process's log lines to standard error.
@@ -60,5 +75,12 @@ mod tests {
         let refusal = parse_filter("anteroom=loud").unwrap_err().to_string();
         assert!(refusal.contains("anteroom=loud"), "{refusal}");
         assert!(parse_filter(" ").is_err());
+        for good in ["INFO", "off", "warn,anteroom=trace", "[span]=info"] {
+            assert!(parse_filter(good).is_ok(), "{good}");
+        }
+        for slip in ["inof", "info,degub", "anteroom"] {
+            let refusal = parse_filter(slip).unwrap_err().to_string();
+            assert!(refusal.contains("is no level"), "{refusal}");
+        }
     }
 }

@@ -33,6 +33,8 @@ reasons!(
         Origin = "origin",
         /// The server is stopping.
         Stopping = "stopping",
+        /// The server is short of memory.
+        Memory = "memory",
     }
 );
 
@@ -84,6 +86,10 @@ pub struct Metrics {
     pub links: IntGauge,
     /// WebSockets and embedders' links that were ever opened.
     pub links_opened: IntCounter,
+    /// Bytes of memory that the process has.
+    pub resident_bytes: IntGauge,
+    /// Bytes of memory that it may have; 0 where nothing limits them.
+    pub memory_limit_bytes: IntGauge,
     /// Connections closed because there were as many as the server takes.
     pub connections_refused: IntCounter,
     /// Links closed because the client read too slowly.
@@ -146,6 +152,8 @@ impl Metrics {
             participants: gauge(r, "anteroom_participants", "Participants, connected or held.")?,
             links: gauge(r, "anteroom_links", "Open signalling links (WebSockets and embedders').")?,
             links_opened: counter(r, "anteroom_links_opened_total", "Signalling links opened.")?,
+            resident_bytes: gauge(r, "anteroom_resident_bytes", "Memory that the process has.")?,
+            memory_limit_bytes: gauge(r, "anteroom_memory_limit_bytes", "Memory it may have; 0: any.")?,
             connections_refused: counter(r, "anteroom_connections_refused_total", "Connections too many.")?,
             links_too_slow: counter(r, "anteroom_links_too_slow_total", "Links closed for not reading.")?,
             links_refused: counters(r, "anteroom_links_refused_total", "WebSockets refused.", "reason")?,
@@ -172,16 +180,11 @@ impl Metrics {
             )?,
             packets_dropped: counters(r, "anteroom_packets_dropped_total", "Packets dropped.", "reason")?,
             wrong_epoch: counter(r, "anteroom_wrong_epoch_total", "Packets stopped by a stale epoch.")?,
-            udp_offload: gauges(
-                r,
-                "anteroom_udp_offload",
-                "Whether every media socket has segmentation (gso) and receive offload (gro).",
-                "kind",
-            )?,
             store_up: gauge(r, "anteroom_store_up", "Whether what people are told survives a crash.")?,
             store_commit_seconds: histogram(r, "anteroom_store_commit_seconds", "Writes to the store.")?,
             store_bytes: counter(r, "anteroom_store_bytes_total", "Bytes written to the store.")?,
             store_errors: counter(r, "anteroom_store_errors_total", "Writes to the store that failed.")?,
+            udp_offload: udp_offload(r)?,
             worker_up: gauges(r, "anteroom_worker_up", "Whether a media worker runs.", "worker")?,
             worker_restarts: counters(
                 r,
@@ -216,10 +219,10 @@ impl Metrics {
         self.packets_dropped.with_label_values(&[reason])
     }
 
-    /// Whether the media sockets have `gso` or `gro`.
+    /// Whether the media sockets of a worker have `gso` or `gro`.
     #[must_use]
-    pub fn udp_offload(&self, kind: &'static str) -> IntGauge {
-        self.udp_offload.with_label_values(&[kind])
+    pub fn udp_offload(&self, worker: u16, kind: &'static str) -> IntGauge {
+        self.udp_offload.with_label_values(&[&worker.to_string(), kind])
     }
 
     /// Says whether a worker runs.
@@ -265,6 +268,17 @@ fn gauge(registry: &Registry, name: &str, help: &str) -> Result<IntGauge, Error>
 
 fn gauges(registry: &Registry, name: &str, help: &str, label: &str) -> Result<IntGaugeVec, Error> {
     let gauges = IntGaugeVec::new(Opts::new(name, help), &[label])?;
+    registry.register(Box::new(gauges.clone()))?;
+    Ok(gauges)
+}
+
+/// Each worker says it for itself: of one gauge for all, only the last word would be seen.
+fn udp_offload(registry: &Registry) -> Result<IntGaugeVec, Error> {
+    let options = Opts::new(
+        "anteroom_udp_offload",
+        "Whether every socket of a media worker has segmentation (gso) and receive offload (gro).",
+    );
+    let gauges = IntGaugeVec::new(options, &["worker", "kind"])?;
     registry.register(Box::new(gauges.clone()))?;
     Ok(gauges)
 }

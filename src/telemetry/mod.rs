@@ -1,4 +1,4 @@
-//! Metrics, logs, the process's clocks and its limit of open files.
+//! Metrics, logs, the process's clocks and its limits of open files and memory.
 //!
 //! Names of metrics carry their unit, labels come from closed sets, and no id, name or token is a
 //! label or a field of a log line.
@@ -8,6 +8,7 @@
 mod clock;
 mod counters;
 mod logs;
+mod memory;
 mod metrics;
 mod open_files;
 pub mod settings;
@@ -15,5 +16,6 @@ pub mod settings;
 pub use clock::{Clock, wall_clock_seconds};
 pub use counters::CounterMirror;
 pub use logs::{LogSetupError, set_up_logs};
+pub use memory::{memory_limit_bytes, resident_bytes};
 pub use metrics::{DropReason, Metrics, RefusedFrame, RefusedLink, Totals};
-pub use open_files::{OpenFiles, raise_open_files};
+pub use open_files::{OpenFiles, files_open, raise_open_files};

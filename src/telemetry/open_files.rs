@@ -32,6 +32,13 @@ pub fn raise_open_files(connections: u64) -> OpenFiles {
     }
 }
 
+/// How many files this process has open; nothing where the system does not tell.
+#[must_use]
+pub fn files_open() -> Option<u64> {
+    let open = std::fs::read_dir("/proc/self/fd").ok()?.count();
+    u64::try_from(open).ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -41,6 +48,7 @@ mod tests {
         let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         assert_eq!(raise_open_files(0), OpenFiles::Enough);
         assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0, soft.max(OTHERS));
+        assert!(files_open().unwrap() >= 3);
     }
 
     #[test]

@@ -29,6 +29,7 @@ impl Stage {
         let context = WorkerContext { clock, metrics, reports: reports_in.clone(), ended: ended_in };
         let workers = WorkerSet::pretended(context, commands_in);
         let control = Control::new(ControlSettings::default(), 1, Random::from_number(1));
+        let gate = Gate::new(0, doorway.metrics());
         let doorway_in = doorway.clone();
         let keeper = None;
         let job = ControlJob {
@@ -41,6 +42,7 @@ impl Stage {
             ended,
             orders,
             workers,
+            gate,
         };
         Self { looped: ControlLoop::new(job), commands, reports: reports_in, doorway, _orders: orders_in }
     }
@@ -114,4 +116,22 @@ async fn all_reports_that_are_queued_are_taken_at_once() {
     let _ = stage.looped.now();
     assert!(stage.looped.job.reports.is_empty());
     assert_eq!(heard(&mut link).await, "transportLost");
+}
+
+#[tokio::test]
+async fn its_own_pause_is_not_the_silence_of_its_workers() {
+    let mut stage = Stage::new();
+    let (link, _) = stage.seat().await;
+    let restart = Request::new("ice", Method::RestartIce.name(), json!({"sdp": "offer"}));
+    link.send(restart).await.unwrap();
+    stage.turn();
+    // As if the process had been stopped until an hour from now.
+    let (at, instant) = stage.looped.job.clock.anchor();
+    stage.looped.job.clock = Clock::at(at + Duration::from_secs(3_600), instant);
+    let now = stage.looped.now();
+    stage.looped.job.control.handle_timeout(now);
+    stage.looped.carry_out(now);
+    assert_eq!(stage.looped.job.doorway.metrics().render().unwrap().matches("cause=\"fence\"").count(), 0);
+    let due = stage.looped.job.control.poll_timeout().unwrap();
+    assert!(now < due && due.since(now) <= Duration::from_secs(3), "the worker still has its time");
 }
