@@ -6,15 +6,19 @@ cd "$(dirname "$0")/.."
 
 usage() {
     cat <<TEXT
-usage: tests/run.sh [--help]
+usage: tests/run.sh [--long] [--help]
 
-Runs formatting, lints, all tests (unit, model, protocol, packets, sockets, browsers), the benches once,
-the count of instructions and the deploy files' checks. Installs Debian packages that are missing
-(that needs root).
+Runs formatting, lints, all tests (unit, model, protocol, packets, sockets, browsers, simulated meetings,
+planted bugs, attacks, faults, bad input), the benches once, the count of instructions and the deploy files'
+checks, and prints a table of what was tried and found. Installs Debian packages that are missing (that
+needs root).
+
+  --long  plays storms, moves, crashes and the soak at full length: two hours and more
 TEXT
 }
 case "${1:-}" in
     "") ;;
+    --long) export ANTEROOM_LONG=1 ;;
     -h | --help) usage; exit 0 ;;
     *) echo "tests/run.sh: unknown option: $1" >&2; usage >&2; exit 2 ;;
 esac

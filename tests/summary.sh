@@ -1,0 +1,40 @@
+#!/usr/bin/env bash
+# Prints the summary of a run of the tests from the lines that tests left (tests/support/tally.rs), one a
+# finding: class, number, count, unit, verdict. Fails if one failed, or if one is missing that has to run.
+#
+# usage: tests/summary.sh LINES_FILE
+set -euo pipefail
+file=${1:?"usage: tests/summary.sh LINES_FILE"}
+
+# What has to be there: a test that was taken away must not go unnoticed. What needs several nodes has no
+# number here: A39, F10 to F12 and the storm on the bus between them.
+expected() {
+    local n
+    for n in $(seq 1 21); do printf 'invariants\tI%d\n' "$n"; done
+    for n in $(seq 1 38) 40; do printf 'attacks\tA%d\n' "$n"; done
+    for n in $(seq 1 9) $(seq 13 24); do printf 'faults\tF%d\n' "$n"; done
+}
+
+sorted=$(sort -t$'\t' -k1,1 -k2,2V "$file")
+printf '%-16s %-34s %14s  %-22s %s\n' class number count unit verdict
+printf '%s\n' "$sorted" | awk -F'\t' '
+    function show() { if (key != "") { split(key, k, FS); printf "%-16s %-34s %14d  %-22s %s\n", k[1], k[2], count, k[3], verdict } }
+    { now = $1 FS $2 FS $4 }
+    now != key { show(); key = now; count = 0; verdict = "ok" }
+    { count += $3; if ($5 != "ok") verdict = $5 }
+    END { show() }'
+echo
+printf '%s\n' "$sorted" | awk -F'\t' '
+    !($1 FS $2 in seen) { seen[$1 FS $2]; kinds[$1]++ }
+    { total[$1] += $3 }
+    $5 != "ok" { failed[$1]++ }
+    END { for (c in kinds) printf "%s: %d, %d in all, %d failed\n", c, kinds[c], total[c], failed[c] }' | sort
+
+missing=$(comm -23 <(expected | sort -u) <(cut -f1,2 "$file" | sort -u) | tr '\t' ' ')
+if [ -n "$missing" ]; then
+    printf '\ndid not run, and has to:\n%s\n' "$missing" >&2
+    exit 1
+fi
+if cut -f5 "$file" | grep -qvx ok; then
+    exit 1
+fi
