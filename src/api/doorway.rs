@@ -14,6 +14,9 @@ use crate::telemetry::Metrics;
 /// Inputs that may wait for control: some milliseconds of its work. Doors wait when it is full.
 const INPUTS_WAITING: usize = 4_096;
 
+/// With so many waiting nobody else is let in: the other half of the queue is for those who are here.
+const OVERLOADED_FROM: usize = INPUTS_WAITING / 2;
+
 /// What the doors tell the engine.
 #[derive(Debug)]
 pub enum DoorInput {
@@ -92,6 +95,7 @@ pub(super) struct Shared {
     next_link: AtomicU64,
     stopping: AtomicBool,
     ready: AtomicBool,
+    media_behind: AtomicBool,
     pub(super) book: Arc<LinkBook>,
     pub(super) metrics: Metrics,
 }
@@ -120,6 +124,7 @@ impl Doorway {
             next_link: AtomicU64::new(1),
             stopping: AtomicBool::new(false),
             ready: AtomicBool::new(false),
+            media_behind: AtomicBool::new(false),
             book: Arc::clone(&book),
             metrics,
         };
@@ -167,6 +172,18 @@ impl Doorway {
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.shared.ready.load(Ordering::Relaxed) && !self.is_stopping()
+    }
+
+    /// Says whether a media worker is behind with what it was told.
+    pub fn set_media_behind(&self, behind: bool) {
+        self.shared.media_behind.store(behind, Ordering::Relaxed);
+    }
+
+    /// Whether the running meetings would suffer from anybody else: control or a media worker is behind.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        let waiting = self.inputs.max_capacity().saturating_sub(self.inputs.capacity());
+        waiting >= OVERLOADED_FROM || self.shared.media_behind.load(Ordering::Relaxed)
     }
 
     /// Lets no new link in.

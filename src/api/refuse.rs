@@ -1,9 +1,13 @@
 //! How HTTP requests are refused.
 
 use axum::Json;
-use axum::http::StatusCode;
+use axum::http::header::RETRY_AFTER;
+use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
+
+/// After how many seconds to ask again what is refused with 503.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 
 /// A refusal: a status, a stable name, and a text that a person can act on.
 #[derive(Debug)]
@@ -21,10 +25,19 @@ impl HttpRefusal {
     pub(super) fn stopping() -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "stopping", "the server is stopping; try again soon")
     }
+
+    pub(super) fn overloaded() -> Self {
+        let msg = "the server has too much to do to let anybody else in; try again soon";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", msg)
+    }
 }
 
 impl IntoResponse for HttpRefusal {
     fn into_response(self) -> Response {
-        (self.status, Json(json!({"error": self.error, "msg": self.msg}))).into_response()
+        let mut response = (self.status, Json(json!({"error": self.error, "msg": self.msg}))).into_response();
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
+        }
+        response
     }
 }

@@ -26,6 +26,9 @@ const MOVES_TIMED: usize = 10_000;
 /// How long the loop sleeps when control has nothing planned.
 const IDLE: Duration = Duration::from_secs(60);
 
+/// How soon it looks again whether workers that are behind have caught up.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// What the engine tells the loop.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -66,7 +69,9 @@ impl ControlLoop {
     /// Runs until the engine drops its end of `orders`; the workers are what is left.
     pub(super) async fn run(mut self) -> WorkerSet {
         loop {
+            let longest = self.tell_load();
             let wait = self.job.control.poll_timeout().map_or(IDLE, |due| self.job.clock.until(due));
+            let wait = wait.min(longest);
             // What workers say comes first: clients wait for it.
             tokio::select! {
                 biased;
@@ -87,6 +92,13 @@ impl ControlLoop {
         }
         self.close_links();
         self.job.workers
+    }
+
+    /// Says whether a worker is behind; answers how long that holds without a look.
+    fn tell_load(&self) -> Duration {
+        let is_behind = self.job.workers.is_behind();
+        self.job.doorway.set_media_behind(is_behind);
+        if is_behind { LOOK_AGAIN_AFTER } else { IDLE }
     }
 
     fn take_order(&mut self, order: &Order) {

@@ -14,7 +14,7 @@ use super::engine::{Engine, EngineFailed, NodeError, system_random};
 use super::http_listener::HttpListener;
 use crate::api::{DoorSettings, TokenDoor, metrics_router, public_router};
 use crate::config::Config;
-use crate::telemetry::{OpenFiles, raise_open_files};
+use crate::telemetry::{OTHER_FILES, OpenFiles, raise_open_files};
 
 /// Connections to the metrics' address: a few scrapers and probes.
 const METRICS_CONNECTIONS: usize = 64;
@@ -43,7 +43,7 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
     let metrics = config.listen.metrics;
     let metrics_listener = bind_all(&[metrics.ip()], metrics.port(), bind_tcp)
         .map_err(|(address, error)| NodeError::Bind { what: "metrics", address, error })?;
-    allow_connections(u64::from(config.http.max_connections));
+    let seats = allow_connections(u64::from(config.http.max_connections));
     let engine = Engine::start(config)?;
     let doors = DoorSettings {
         tokens,
@@ -53,7 +53,6 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
         clock: engine.clock(),
     };
     let mut listeners = JoinSet::new();
-    let seats = usize::try_from(config.http.max_connections).unwrap_or(usize::MAX);
     let public = public_router(engine.doorway().clone(), doors);
     let refused = &engine.doorway().metrics().connections_refused;
     let http_addresses = listen(&mut listeners, http, &public, (seats, refused), "http")?;
@@ -64,9 +63,12 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
     Ok(Running { engine, http_addresses, metrics_address, is_development, listeners })
 }
 
-/// Raises the limit of open files and tells the operator where it stays too low.
-fn allow_connections(connections: u64) {
+/// Raises the limit of open files and tells the operator where it stays too low. Answers how many
+/// connections there can be: one more than there are files for would not even be refused.
+fn allow_connections(connections: u64) -> usize {
+    let mut possible = connections;
     if let OpenFiles::Only(allowed) = raise_open_files(connections) {
+        possible = allowed.saturating_sub(OTHER_FILES).max(allowed / 2).min(connections);
         tracing::warn!(
             allowed,
             connections,
@@ -74,6 +76,7 @@ fn allow_connections(connections: u64) {
              `ulimit -Hn`), or lower the setting"
         );
     }
+    usize::try_from(possible).unwrap_or(usize::MAX)
 }
 
 fn listen(

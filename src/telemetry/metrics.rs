@@ -34,6 +34,8 @@ reasons!(
         Origin = "origin",
         /// The server is stopping.
         Stopping = "stopping",
+        /// The server has too much to do already.
+        Overloaded = "overloaded",
     }
 );
 
@@ -85,7 +87,7 @@ pub struct Metrics {
     pub links: IntGauge,
     /// WebSockets and embedders' links that were ever opened.
     pub links_opened: IntCounter,
-    /// Connections closed because there were as many as the server takes.
+    /// Connections refused because there were as many as the server takes.
     pub connections_refused: IntCounter,
     /// Links closed because the client read too slowly.
     pub links_too_slow: IntCounter,

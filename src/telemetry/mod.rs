@@ -16,4 +16,4 @@ pub use clock::{Clock, wall_clock_seconds};
 pub use counters::CounterMirror;
 pub use logs::{LogSetupError, set_up_logs};
 pub use metrics::{DropReason, Metrics, RefusedFrame, RefusedLink, Totals};
-pub use open_files::{OpenFiles, raise_open_files};
+pub use open_files::{OTHER_FILES, OpenFiles, raise_open_files};

@@ -3,7 +3,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 /// Files that a process has open besides its clients'.
-const OTHERS: u64 = 256;
+pub const OTHER_FILES: u64 = 256;
 
 /// What the limit allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,7 @@ pub enum OpenFiles {
 /// Raises this process's limit to what so many connections need, as far as the system lets it.
 #[must_use]
 pub fn raise_open_files(connections: u64) -> OpenFiles {
-    let needed = connections.saturating_add(OTHERS);
+    let needed = connections.saturating_add(OTHER_FILES);
     let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE) else { return OpenFiles::Enough };
     if soft >= needed {
         return OpenFiles::Enough;
@@ -40,7 +40,7 @@ mod tests {
     fn what_is_allowed_already_is_enough() {
         let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
         assert_eq!(raise_open_files(0), OpenFiles::Enough);
-        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0, soft.max(OTHERS));
+        assert_eq!(getrlimit(Resource::RLIMIT_NOFILE).unwrap().0, soft.max(OTHER_FILES));
     }
 
     #[test]

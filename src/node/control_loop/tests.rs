@@ -25,7 +25,7 @@ impl Stage {
         let (reports_in, reports) = mpsc::channel(16);
         let (ended_in, ended) = mpsc::channel(1);
         let (orders_in, orders) = mpsc::channel(1);
-        let (commands_in, commands) = mpsc::channel(64);
+        let (commands_in, commands) = mpsc::channel(4_096);
         let context = WorkerContext { clock, metrics, reports: reports_in.clone(), ended: ended_in };
         let workers = WorkerSet::pretended(context, commands_in);
         let control = Control::new(ControlSettings::default(), 1, Random::from_number(1));
@@ -103,4 +103,21 @@ async fn all_reports_that_are_queued_are_taken_at_once() {
     let _ = stage.looped.now();
     assert!(stage.looped.job.reports.is_empty());
     assert_eq!(heard(&mut link).await, "transportLost");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_behind_keeps_others_out_until_it_has_caught_up() {
+    let mut stage = Stage::new();
+    let fail = || ToWorker::Fail(WorkerFault::Panic);
+    for _ in 0..1_024 {
+        stage.looped.job.workers.send_any(WorkerId(0), fail()).unwrap();
+    }
+    assert_eq!(stage.looped.tell_load(), IDLE);
+    assert!(!stage.doorway.is_overloaded());
+    stage.looped.job.workers.send_any(WorkerId(0), fail()).unwrap();
+    assert_eq!(stage.looped.tell_load(), LOOK_AGAIN_AFTER);
+    assert!(stage.doorway.is_overloaded());
+    stage.commands.recv().await.unwrap();
+    stage.looped.tell_load();
+    assert!(!stage.doorway.is_overloaded());
 }
