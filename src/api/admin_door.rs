@@ -31,6 +31,9 @@ pub(super) async fn create_room(
     body: Body,
 ) -> Result<Response, HttpRefusal> {
     check_key(&doors, &headers)?;
+    if doors.doorway.is_overloaded() {
+        return Err(HttpRefusal::overloaded());
+    }
     let body = read_body(body).await?;
     let (name, settings) = read_room(&body, &doors.settings.room_defaults)?;
     let reply = ask(&doors, AdminRequest::CreateRoom { name, settings: Some(settings) }).await?;

@@ -14,6 +14,9 @@ use crate::telemetry::Metrics;
 /// Inputs that may wait for control: some milliseconds of its work. Doors wait when it is full.
 const INPUTS_WAITING: usize = 4_096;
 
+/// With so many waiting nobody else is let in: the other half of the queue is for those who are here.
+const OVERLOADED_FROM: usize = INPUTS_WAITING / 2;
+
 /// What the doors tell the engine.
 #[derive(Debug)]
 pub enum DoorInput {
@@ -95,6 +98,7 @@ pub(super) struct Shared {
     keeps: AtomicBool,
     /// Whether memory is short.
     full: AtomicBool,
+    media_behind: AtomicBool,
     pub(super) book: Arc<LinkBook>,
     pub(super) metrics: Metrics,
 }
@@ -125,6 +129,7 @@ impl Doorway {
             ready: AtomicBool::new(false),
             keeps: AtomicBool::new(true),
             full: AtomicBool::new(false),
+            media_behind: AtomicBool::new(false),
             book: Arc::clone(&book),
             metrics,
         };
@@ -189,6 +194,18 @@ impl Doorway {
     #[must_use]
     pub fn is_full(&self) -> bool {
         self.shared.full.load(Ordering::Relaxed)
+    }
+
+    /// Says whether a media worker is behind with what it was told.
+    pub fn set_media_behind(&self, behind: bool) {
+        self.shared.media_behind.store(behind, Ordering::Relaxed);
+    }
+
+    /// Whether the running meetings would suffer from anybody else: control or a media worker is behind.
+    #[must_use]
+    pub fn is_overloaded(&self) -> bool {
+        let waiting = self.inputs.max_capacity().saturating_sub(self.inputs.capacity());
+        waiting >= OVERLOADED_FROM || self.shared.media_behind.load(Ordering::Relaxed)
     }
 
     /// Lets no new link in.

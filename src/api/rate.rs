@@ -1,4 +1,4 @@
-//! How much one link may ask for.
+//! How much one link may ask for, and how much it may say.
 
 use std::str::FromStr;
 
@@ -17,7 +17,8 @@ const BURST: u64 = 400;
 const COST: u64 = 1_000_000 / REQUESTS_PER_SECOND;
 
 /// Plain requests as which one counts whose answer grows with the whole meeting, or that tells a
-/// whole meeting of people.
+/// whole meeting of people, or that brings an offer: a media worker reads it, and does nothing else
+/// meanwhile.
 const WHOLE_MEETING: u64 = 20;
 
 /// Plain requests as which one counts whose answer grows with the breakout rooms.
@@ -46,12 +47,43 @@ impl RequestRate {
     }
 }
 
+/// Frames a second that are read of a link, of whatever kind they are: more than may be answered, so
+/// that who asks too much is told so, and few enough that nobody else notices.
+const FRAMES_PER_SECOND: u64 = 1_000;
+
+/// Frames that are read at once.
+const FRAME_BURST: u64 = 2_000;
+
+/// Microseconds that pay for one frame.
+const FRAME_COST: u64 = 1_000_000 / FRAMES_PER_SECOND;
+
+/// A token bucket of what is read. It refuses nothing: what is too much stays in the client's own
+/// connection until its time comes.
+#[derive(Debug)]
+pub(super) struct FrameRate {
+    full_at: Time,
+}
+
+impl FrameRate {
+    pub(super) const fn new(now: Time) -> Self {
+        Self { full_at: now }
+    }
+
+    /// Counts frames that were read; answers from when on more may be read, if that is not now.
+    pub(super) fn charge(&mut self, now: Time, frames: u64) -> Option<Time> {
+        self.full_at = Time(self.full_at.max(now).0.saturating_add(frames.saturating_mul(FRAME_COST)));
+        let due = Time(self.full_at.0.saturating_sub(FRAME_BURST * FRAME_COST));
+        (due > now).then_some(due)
+    }
+}
+
 /// As how many plain requests one counts.
 pub(super) fn cost_of(request: &Request) -> u64 {
     let given = |name: &str| request.params.get(name).filter(|value| !value.is_null());
     match Method::from_str(&request.method) {
-        Ok(Method::Replay | Method::CreateAndInviteBreakoutRoom) => WHOLE_MEETING,
-        Ok(Method::JoinRoom) if given("resume").is_some() => WHOLE_MEETING,
+        Ok(Method::JoinRoom | Method::RestartIce | Method::Replay | Method::CreateAndInviteBreakoutRoom) => {
+            WHOLE_MEETING
+        }
         Ok(Method::ListBreakoutRooms) => ALL_ROOMS,
         Ok(Method::InviteToBreakOutRoom) => {
             let clients = given("clients").and_then(Value::as_array).map_or(0, Vec::len);
@@ -80,14 +112,26 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_much_is_read_later() {
+        let start = Time::from_unix_seconds(1);
+        let mut rate = FrameRate::new(start);
+        assert_eq!(rate.charge(start, 2_000), None);
+        assert_eq!(rate.charge(start, 500), Some(start + Duration::from_millis(500)));
+        let later = start + Duration::from_millis(500);
+        assert_eq!(rate.charge(later, 1), Some(later + Duration::from_millis(1)));
+        let calm = start + Duration::from_secs(60);
+        assert_eq!((rate.charge(calm, 2_000), rate.charge(calm, u64::MAX).is_some()), (None, true));
+    }
+
+    #[test]
     fn what_makes_work_counts_more() {
         let start = Time::from_unix_seconds(1);
         let mut rate = RequestRate::new(start);
         let cost = |method: &str, params: Value| cost_of(&Request::new("1", method, params));
         let replay = cost("replay", json!({"from_seq": 1}));
         assert_eq!((0..100).filter(|_| rate.allow(start, replay)).count(), 20);
-        assert_eq!(cost("joinRoom", json!({"sdp": "v=0"})), 1);
-        assert_eq!(cost("joinRoom", json!({"resume": "x", "sdp": "v=0"})), 20);
+        assert_eq!(cost("joinRoom", json!({"resume": "x"})), 20);
+        assert_eq!(cost("restartIce", json!({"sdp": "v=0"})), 20);
         assert_eq!(cost("pause", json!({})), 1);
         assert_eq!(cost("noSuchMethod", json!({})), 1);
         let everybody = cost("inviteToBreakOutRoom", json!({"clients": vec!["x"; 190]}));

@@ -6,8 +6,8 @@ use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
-/// When it may be worth another try.
-const RETRY_AFTER_SECONDS: &str = "5";
+/// After how many seconds to ask again what is refused with 503.
+const RETRY_AFTER_SECONDS: HeaderValue = HeaderValue::from_static("2");
 
 /// A refusal: a status, a stable name, and a text that a person can act on.
 #[derive(Debug)]
@@ -30,13 +30,18 @@ impl HttpRefusal {
         let msg = "the server has no memory for more people; try again later";
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "full", msg)
     }
+
+    pub(super) fn overloaded() -> Self {
+        let msg = "the server has too much to do to let anybody else in; try again soon";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", msg)
+    }
 }
 
 impl IntoResponse for HttpRefusal {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(json!({"error": self.error, "msg": self.msg}))).into_response();
         if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+            response.headers_mut().insert(RETRY_AFTER, RETRY_AFTER_SECONDS);
         }
         response
     }

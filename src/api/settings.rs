@@ -20,7 +20,7 @@ pub struct HttpSettings {
     /// Origins of other sites' pages that may open a WebSocket, such as `https://meet.example`.
     /// Pages of the server's own origin always may.
     pub allowed_origins: Vec<String>,
-    /// Open TCP connections; more are closed at once.
+    /// Open TCP connections; more are refused with 503.
     pub max_connections: u32,
 }
 

@@ -1,8 +1,9 @@
 //! `/v1/ws`: one client's WebSocket.
 
 use std::future::poll_fn;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Extension;
@@ -14,12 +15,12 @@ use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
+use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sleep, timeout};
 
 use super::inbound::{read_request, too_many};
 use super::link::{Link, LinkEnd, placement_of};
 use super::origin;
-use super::rate::{RequestRate, cost_of};
+use super::rate::{FrameRate, RequestRate, cost_of};
 use super::refuse::HttpRefusal;
 use super::router::Doors;
 use super::token::TokenRefusal;
@@ -66,6 +67,10 @@ pub(super) async fn open(
     if !origin::is_allowed(request.headers(), &doors.settings.allowed_origins) {
         let msg = "pages of this origin may not connect; see `allowed_origins` in [http]";
         return Err(refuse(RefusedLink::Origin, HttpRefusal::new(StatusCode::FORBIDDEN, "bad_origin", msg)));
+    }
+    // Before the token is looked at: a refusal under load has to be cheap.
+    if doors.doorway.is_overloaded() {
+        return Err(refuse(RefusedLink::Overloaded, HttpRefusal::overloaded()));
     }
     let token = query.map(|Query(query)| query.token).unwrap_or_default();
     let claims = admit(&doors, &token).await.map_err(|why| {
@@ -141,6 +146,9 @@ struct Conversation {
     link: Link,
     clock: Clock,
     rate: RequestRate,
+    frames: FrameRate,
+    /// Until when nothing more is read, of a client that says too much.
+    pause: Option<Pin<Box<Sleep>>>,
     pings: Interval,
     heard: Instant,
     /// The newest placement that the client was told and asked about.
@@ -156,6 +164,8 @@ impl Conversation {
             link,
             clock,
             rate: RequestRate::new(clock.now()),
+            frames: FrameRate::new(clock.now()),
+            pause: None,
             pings,
             heard: Instant::now(),
             asked: None,
@@ -200,10 +210,23 @@ impl Conversation {
         if let Poll::Ready(frame) = self.link.poll_recv_untold(cx) {
             return Poll::Ready(Step::Frame(frame));
         }
-        if let Poll::Ready(message) = self.socket.poll_read(cx) {
+        if let Poll::Ready(message) = self.poll_message(cx) {
             return Poll::Ready(Step::Message(message));
         }
         self.pings.poll_tick(cx).map(|_| Step::Ping)
+    }
+
+    /// The client's next message. Every frame counts, so that pings and pieces of messages are no
+    /// cheaper for who floods than requests are.
+    fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Broken>> {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        }
+        let message = self.socket.poll_read(cx);
+        let due = self.frames.charge(self.clock.now(), self.socket.take_frames());
+        self.pause = due.map(|due| Box::pin(sleep(self.clock.until(due))));
+        message
     }
 
     fn queue(&mut self, frame: &Frame) -> Result<(), Ending> {

@@ -33,6 +33,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// From here on it has not just been busy: the process was stopped, or the machine slept.
 const PAUSE: Duration = Duration::from_millis(250);
 
+/// How soon it looks again whether workers that are behind have caught up.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
 /// What the engine tells the loop.
 #[derive(Debug)]
 pub(super) enum Order {
@@ -85,7 +88,8 @@ impl ControlLoop {
         loop {
             let keeper = self.job.keeper.as_ref().and_then(Keeper::poll_timeout);
             let due = self.job.control.poll_timeout().into_iter().chain(keeper).min();
-            let wait = due.map_or(LOOK_EVERY, |due| self.job.clock.until(due).min(LOOK_EVERY));
+            let longest = self.tell_load();
+            let wait = due.map_or(longest, |due| self.job.clock.until(due).min(longest));
             // What workers say comes first: clients wait for it.
             tokio::select! {
                 biased;
@@ -144,6 +148,13 @@ impl ControlLoop {
             // Of somebody who reads too slowly control has heard just now.
             self.carry_out(now);
         }
+    }
+
+    /// Says whether a worker is behind; answers how long that holds without a look.
+    fn tell_load(&self) -> Duration {
+        let is_behind = self.job.workers.is_behind();
+        self.job.doorway.set_media_behind(is_behind);
+        if is_behind { LOOK_AGAIN_AFTER } else { LOOK_EVERY }
     }
 
     fn take_order(&mut self, order: &Order) {

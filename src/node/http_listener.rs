@@ -15,10 +15,11 @@ use hyper_util::service::TowerToHyperService;
 use nix::sys::socket::setsockopt;
 use nix::sys::socket::sockopt::TcpUserTimeout;
 use prometheus::IntCounter;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::api::ConnectionSeat;
 
@@ -37,11 +38,23 @@ const MAX_HEADERS: usize = 64;
 /// After a failed accept: out of file descriptors, most likely.
 const AFTER_FAILED_ACCEPT: Duration = Duration::from_millis(100);
 
+/// What a connection too many is told, whatever it asks.
+const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\n\
+    Content-Type: application/json\r\nContent-Length: 82\r\n\r\n\
+    {\"error\":\"overloaded\",\"msg\":\"the server has all its connections; try again soon\"}\n";
+
+/// Connections too many that are told so at once; more are closed without a word.
+const REFUSALS: usize = 64;
+
+/// How long one may take to hear it.
+const REFUSED_WITHIN: Duration = Duration::from_secs(1);
+
 /// A listener on one address.
 pub(super) struct HttpListener {
     listener: TcpListener,
     router: Router,
     seats: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
     refused: IntCounter,
 }
 
@@ -54,7 +67,8 @@ impl HttpListener {
         seats: Arc<Semaphore>,
         refused: IntCounter,
     ) -> io::Result<Self> {
-        Ok(Self { listener: TcpListener::from_std(listener)?, router, seats, refused })
+        let refusals = Arc::new(Semaphore::new(REFUSALS));
+        Ok(Self { listener: TcpListener::from_std(listener)?, router, seats, refusals, refused })
     }
 
     /// Its address.
@@ -91,6 +105,7 @@ impl HttpListener {
     fn serve(&self, connections: &mut JoinSet<()>, stream: TcpStream) {
         let Ok(seat) = Arc::clone(&self.seats).try_acquire_owned() else {
             self.refused.inc();
+            self.refuse(connections, stream);
             return;
         };
         // Acks are small and wanted at once; a socket without the option still works.
@@ -116,5 +131,36 @@ impl HttpListener {
                 tracing::debug!(%error, "a connection ended early");
             }
         });
+    }
+
+    /// Says why, as far as that costs little.
+    fn refuse(&self, connections: &mut JoinSet<()>, mut stream: TcpStream) {
+        let Ok(seat) = Arc::clone(&self.refusals).try_acquire_owned() else { return };
+        connections.spawn(async move {
+            let say = async {
+                stream.write_all(FULL).await?;
+                stream.shutdown().await?;
+                // A connection that is closed with something unread is reset, and the answer lost.
+                let mut unread = [0; 1_024];
+                while stream.read(&mut unread).await? > 0 {}
+                io::Result::Ok(())
+            };
+            // Who does not listen in time is no worse off than before.
+            let _ = timeout(REFUSED_WITHIN, say).await;
+            drop(seat);
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_is_as_long_as_it_says() {
+        let text = std::str::from_utf8(FULL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.ends_with(&format!("Content-Length: {}", body.len())));
+        assert!(body.ends_with("}\n"));
     }
 }

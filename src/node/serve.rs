@@ -20,8 +20,9 @@ use crate::telemetry::{OpenFiles, files_open, raise_open_files};
 /// Connections to the metrics' address: a few scrapers and probes.
 const METRICS_CONNECTIONS: usize = 64;
 
-/// Files that a media worker takes that is started in place of another, a scrape, and a file that is read.
-const SPARE_FILES: u64 = 32;
+/// Files that a media worker takes that is started in place of another, scrapes, and connections too many
+/// that are told so.
+const SPARE_FILES: u64 = 96;
 
 /// A server that runs. Dropping it ends it at once.
 #[derive(Debug)]

@@ -24,6 +24,9 @@ use crate::telemetry::{Clock, Metrics};
 /// thousand rooms and their people fits; one that is further behind is no better than a silent one.
 const COMMANDS_WAITING: usize = 1 << 18;
 
+/// A worker for which more wait is behind: the dearest of them, an offer, takes it a millisecond.
+const COMMANDS_BEHIND: usize = 1_024;
+
 /// That a worker's thread has ended.
 #[derive(Debug)]
 pub(super) struct WorkerEnded {
@@ -123,6 +126,13 @@ impl WorkerSet {
             // One that has ended says so itself, and why.
             Ok(()) | Err(mpsc::error::TrySendError::Closed(_)) => Ok(()),
         }
+    }
+
+    /// Whether a worker is so far behind that nobody else should be let in.
+    pub(super) fn is_behind(&self) -> bool {
+        self.slots
+            .iter()
+            .any(|slot| slot.commands.max_capacity() - slot.commands.capacity() > COMMANDS_BEHIND)
     }
 
     /// Fences a worker's thread, which may be gone already, and starts another in its place.

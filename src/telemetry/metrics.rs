@@ -35,6 +35,8 @@ reasons!(
         Stopping = "stopping",
         /// The server is short of memory.
         Memory = "memory",
+        /// The server has too much to do already.
+        Overloaded = "overloaded",
     }
 );
 
@@ -90,7 +92,7 @@ pub struct Metrics {
     pub resident_bytes: IntGauge,
     /// Bytes of memory that it may have; 0 where nothing limits them.
     pub memory_limit_bytes: IntGauge,
-    /// Connections closed because there were as many as the server takes.
+    /// Connections refused because there were as many as the server takes.
     pub connections_refused: IntCounter,
     /// Links closed because the client read too slowly.
     pub links_too_slow: IntCounter,

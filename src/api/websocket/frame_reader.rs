@@ -84,6 +84,15 @@ impl OpenFrame {
             (126 | 127, _) => return Ok(None),
             (short, mask) => (u64::from(short), mask),
         };
+        // Section 5.2: the fewest bytes that can say a length have to say it.
+        let is_longer = match second & 0x7f {
+            126 => missing < 126,
+            127 => missing <= u64::from(u16::MAX),
+            _ => false,
+        };
+        if is_longer {
+            return Err(Violation::Protocol("a length is written longer than it has to be"));
+        }
         let Some(mask) = mask.first_chunk() else { return Ok(None) };
         Ok(Some(Self { kind, is_final: first & 0x80 != 0, mask: *mask, missing }))
     }
@@ -106,6 +115,8 @@ pub(super) struct FrameReader {
     control: Vec<u8>,
     /// Whether texts are thrown away: only the client's close is waited for.
     is_deaf: bool,
+    /// Frames that have begun since they were last asked for.
+    frames: u64,
 }
 
 impl FrameReader {
@@ -118,7 +129,13 @@ impl FrameReader {
             text: None,
             control: Vec::new(),
             is_deaf: false,
+            frames: 0,
         }
+    }
+
+    /// How many frames have begun since this was last asked, whether or not they made a message.
+    pub(super) fn take_frames(&mut self) -> u64 {
+        std::mem::take(&mut self.frames)
     }
 
     /// From here on messages are passed over, of whatever kind and length they are.
@@ -159,6 +176,7 @@ impl FrameReader {
             let head = self.head.get(..self.head_len).unwrap_or_default();
             if let Some(frame) = OpenFrame::parse(head)? {
                 self.head_len = 0;
+                self.frames += 1;
                 self.begin(&frame)?;
                 return Ok(Some(frame));
             }
@@ -317,6 +335,7 @@ mod tests {
             let mut reader = FrameReader::new(1_000);
             assert_eq!(read_with(&mut reader, &bytes, piece).0, expected);
             assert!(reader.text.is_none() && reader.control.capacity() == 0);
+            assert_eq!((reader.take_frames(), reader.take_frames()), (7, 0));
         }
     }
 
@@ -364,6 +383,12 @@ mod tests {
             (frame(0x09, b""), "a control frame is long or in pieces"),
             (frame(0x89, &[0; 126]), "a control frame is long or in pieces"),
             (frame(0x88, &[3]), "a close has half a code"),
+            (vec![0x81, 0xfe, 0, 125, 0, 0, 0, 0], "a length is written longer than it has to be"),
+            (vec![0x89, 0xfe, 0, 0, 0, 0, 0, 0], "a length is written longer than it has to be"),
+            (
+                vec![0x81, 0xff, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0],
+                "a length is written longer than it has to be",
+            ),
         ] {
             assert_eq!(violation(&bytes), Some(Violation::Protocol(what)));
         }

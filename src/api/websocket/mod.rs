@@ -70,6 +70,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> WebSocket<S> {
         self.reader.turn_deaf();
     }
 
+    /// How many frames have begun to come since this was last asked.
+    pub(super) fn take_frames(&mut self) -> u64 {
+        self.reader.take_frames()
+    }
+
     /// Sends what waits; ready when all has gone out.
     pub(super) fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.backlog.is_empty() {

@@ -25,7 +25,7 @@ impl Stage {
         let (reports_in, reports) = mpsc::channel(16);
         let (ended_in, ended) = mpsc::channel(1);
         let (orders_in, orders) = mpsc::channel(1);
-        let (commands_in, commands) = mpsc::channel(64);
+        let (commands_in, commands) = mpsc::channel(4_096);
         let context = WorkerContext { clock, metrics, reports: reports_in.clone(), ended: ended_in };
         let workers = WorkerSet::pretended(context, commands_in);
         let control = Control::new(ControlSettings::default(), 1, Random::from_number(1));
@@ -134,4 +134,21 @@ async fn its_own_pause_is_not_the_silence_of_its_workers() {
     assert_eq!(stage.looped.job.doorway.metrics().render().unwrap().matches("cause=\"fence\"").count(), 0);
     let due = stage.looped.job.control.poll_timeout().unwrap();
     assert!(now < due && due.since(now) <= Duration::from_secs(3), "the worker still has its time");
+}
+
+#[tokio::test]
+async fn a_worker_that_is_behind_keeps_others_out_until_it_has_caught_up() {
+    let mut stage = Stage::new();
+    let fail = || ToWorker::Fail(WorkerFault::Panic);
+    for _ in 0..1_024 {
+        stage.looped.job.workers.send_any(WorkerId(0), fail()).unwrap();
+    }
+    assert_eq!(stage.looped.tell_load(), LOOK_EVERY);
+    assert!(!stage.doorway.is_overloaded());
+    stage.looped.job.workers.send_any(WorkerId(0), fail()).unwrap();
+    assert_eq!(stage.looped.tell_load(), LOOK_AGAIN_AFTER);
+    assert!(stage.doorway.is_overloaded());
+    stage.commands.recv().await.unwrap();
+    stage.looped.tell_load();
+    assert!(!stage.doorway.is_overloaded());
 }

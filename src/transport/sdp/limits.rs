@@ -12,6 +12,9 @@ pub const MAX_LINE_BYTES: usize = 4_096;
 /// The most m-lines of an offer: 4 to send on, 16 talkers, and room for video.
 pub const MAX_MEDIA_LINES: usize = 32;
 
+/// The most `a=rid` lines of an m-line (RFC 8851): browsers offer 3 layers.
+pub const MAX_RIDS: usize = 8;
+
 /// Refuses a text that is too long, has too many or too long lines, or control characters.
 pub(super) fn check(text: &str) -> Result<(), SdpRefusal> {
     if text.len() > MAX_OFFER_BYTES {
@@ -20,7 +23,7 @@ pub(super) fn check(text: &str) -> Result<(), SdpRefusal> {
             text.len()
         )));
     }
-    let (mut lines, mut media) = (0_usize, 0_usize);
+    let (mut lines, mut media, mut rids) = (0_usize, 0_usize, 0_usize);
     for line in text.split('\n') {
         lines = lines.saturating_add(1);
         let line = line.strip_suffix('\r').unwrap_or(line);
@@ -36,7 +39,15 @@ pub(super) fn check(text: &str) -> Result<(), SdpRefusal> {
             )));
         }
         if line.starts_with("m=") {
-            media = media.saturating_add(1);
+            (media, rids) = (media.saturating_add(1), 0);
+        }
+        if line.starts_with("a=rid:") {
+            rids = rids.saturating_add(1);
+            if rids > MAX_RIDS {
+                return Err(refusal(format!(
+                    "An m-line of the SDP has more than {MAX_RIDS} layers (a=rid). Offer fewer."
+                )));
+            }
         }
     }
     if lines > MAX_LINES {
@@ -67,6 +78,9 @@ mod tests {
         assert!(reason(&"a\n".repeat(MAX_LINES)).contains("4097 lines"));
         assert!(reason(&"x".repeat(MAX_LINE_BYTES + 1)).contains("4097 bytes"));
         assert!(reason(&"m=\r\n".repeat(MAX_MEDIA_LINES + 1)).contains("33 m-lines"));
+        let rids = |count: usize| format!("m=\r\n{}", "a=rid:1 send\r\n".repeat(count));
+        assert!(reason(&rids(MAX_RIDS + 1)).contains("8 layers"));
+        assert_eq!(check(&rids(MAX_RIDS).repeat(2)), Ok(()));
         assert!(reason("v=0\r\na=\u{0}\r\n").contains("Line 2"));
         assert!(reason("v=0\ra=x\r\n").contains("control character"));
     }

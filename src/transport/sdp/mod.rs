@@ -29,7 +29,7 @@ mod sources;
 
 pub use answer::{LocalDescription, write_answer};
 pub use client_offer::{ClientCandidate, Numbering, OfferBuilder, OfferedSend};
-pub use limits::{MAX_LINE_BYTES, MAX_LINES, MAX_MEDIA_LINES, MAX_OFFER_BYTES};
+pub use limits::{MAX_LINE_BYTES, MAX_LINES, MAX_MEDIA_LINES, MAX_OFFER_BYTES, MAX_RIDS};
 pub use negotiate::negotiate;
 pub use offer::Offer;
 pub use restart::check_restart;
