@@ -7,6 +7,7 @@
 
 mod bindings;
 mod commands;
+mod congestion;
 mod connect;
 mod demux;
 mod fan_out;

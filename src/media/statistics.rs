@@ -223,6 +223,8 @@ pub struct WorkerStatistics {
     pub bytes_out: u64,
     /// Packets found missing at a publisher's and asked for.
     pub nacks_sent: u64,
+    /// How often a listener's pictures had to pause, because its link was full.
+    pub pauses: u64,
     /// Keyframes asked of publishers.
     pub keyframe_requests: u64,
     /// Connections made.
