@@ -24,7 +24,7 @@ impl LiveCall {
     /// A run of `anteroom load` of one's own.
     pub(crate) fn start_with(http: SocketAddr, length: Duration, arguments: &[&str]) -> Self {
         let child = Command::new(env!("CARGO_BIN_EXE_anteroom"))
-            .args(["load", "--json", "--server", &format!("http://{http}")])
+            .args(["load", "--json", "--server", &http.to_string()])
             .args(["--seconds", &length.as_secs().to_string()])
             .args(arguments)
             .stdout(Stdio::piped())
