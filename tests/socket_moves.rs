@@ -62,7 +62,7 @@ fn move_about(name: &str, scenario: &str, arguments: &[&str]) -> Vec<Value> {
             assert_eq!(count(&report, key), 0, "{key}: {report}");
         }
         let (received, lost) = (count(&report, "received"), count(&report, "lost_by_server"));
-        assert!(received > 0 && lost * 1_000 <= received, "lost {lost} of {received}: {report}");
+        assert!(received > 0 && lost * 100 <= received, "lost {lost} of {received}: {report}");
         moves += count(&report, "moves") + count(&report, "brought_home");
         tally.count(moves, "moves");
         reports.push(report);

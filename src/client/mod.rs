@@ -7,6 +7,7 @@ mod judge;
 mod mark;
 mod participant;
 mod reception;
+mod repair;
 mod seen_window;
 mod settings;
 mod source;

@@ -9,6 +9,7 @@ use super::ice::ClientIce;
 use super::judge::{Judge, Sent, SlotClaim, Verdict, Wrong};
 use super::mark::Mark;
 use super::reception::Reception;
+use super::repair::Repair;
 use super::settings::{ParticipantSettings, SENT_KINDS, ServerKind};
 use super::source::{Labels, Place, Source};
 use super::tally::Tally;
@@ -89,6 +90,7 @@ pub struct Participant {
     first_packet: FirstPacket,
     reception: Reception,
     arrivals: Arrivals,
+    repair: Repair,
     report: ParticipantReport,
 }
 
@@ -159,6 +161,7 @@ impl Participant {
             first_packet: FirstPacket::default(),
             reception: Reception::default(),
             arrivals: Arrivals::default(),
+            repair: Repair::default(),
             report: ParticipantReport::default(),
         }
     }
@@ -180,6 +183,9 @@ impl Participant {
         let remote = IceCredentials { ufrag: answer.ufrag.clone(), pwd: answer.pwd.clone() };
         self.connect(now, remote, candidates.clone(), &answer.fingerprint)?;
         self.audio_slots = answer.slots.iter().filter(|slot| !slot.video).map(|slot| slot.ssrc).collect();
+        if self.settings.repairs {
+            self.repair.begin(&answer.slots);
+        }
         self.sources = self.make_sources(&answer);
         Ok(candidates)
     }
@@ -341,6 +347,13 @@ impl Participant {
         {
             self.arrivals.note(number, now);
         }
+        if let Some(repeated) = self.repair.open(view.ssrc(), view.payload()) {
+            let (mark, index) = (Mark::find(repeated.payload), repeated.index?);
+            self.repair.packet(now, repeated.slot, index);
+            self.judge.packet(repeated.slot, index, mark);
+            return mark.map(|mark| Heard { mark, sequence: index });
+        }
+        self.repair.packet(now, view.ssrc(), index);
         let mark = Mark::find(view.payload());
         match self.settings.server {
             ServerKind::Anteroom => self.judge.packet(view.ssrc(), index, mark),
@@ -387,6 +400,9 @@ impl Participant {
         {
             return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
         }
+        if let Ok(Some(len)) = self.repair.poll(now, sender, out) {
+            return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
+        }
         let place = self.place?;
         for source in &mut self.sources {
             let sent = (place.client, source.kind(), source.counter());
@@ -422,6 +438,7 @@ impl Participant {
         // Opened, so that it is known which one it was.
         if let Opened::Rtp(len, index) = transport.handle(now, from, datagram)
             && let Ok(view) = RtpView::parse(datagram.get(..len).unwrap_or_default())
+            && self.repair.open(view.ssrc(), view.payload()).is_none()
         {
             self.judge.taken(view.ssrc(), index, Mark::find(view.payload()));
         }
@@ -437,7 +454,9 @@ impl Participant {
             .filter_map(Source::due)
             .min()
             .filter(|_| self.place.is_some() && self.is_up());
-        [Some(transport.poll_timeout()), media, self.reception.poll_timeout()].into_iter().flatten().min()
+        let rtcp = [self.reception.poll_timeout(), self.repair.poll_timeout()];
+        let rtcp = rtcp.into_iter().flatten().min().filter(|_| self.is_up());
+        [Some(transport.poll_timeout()), media, rtcp].into_iter().flatten().min()
     }
 
     /// Does what is due.

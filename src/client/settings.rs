@@ -37,6 +37,8 @@ pub struct ParticipantSettings {
     /// Whether it tells the server of each packet whether it has come, as browsers do. Servers are
     /// compared without.
     pub feedback: bool,
+    /// Whether it asks for packets of video that do not come.
+    pub repairs: bool,
 }
 
 impl Default for ParticipantSettings {
@@ -52,6 +54,7 @@ impl Default for ParticipantSettings {
             audio: Pattern::AUDIO,
             video: Pattern::SCREEN,
             feedback: false,
+            repairs: false,
         }
     }
 }

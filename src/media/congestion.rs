@@ -38,6 +38,8 @@ pub(super) struct Congestion {
     numbers: SequenceUnwrapper,
     /// What the next feedback begins with, if nothing is lost.
     expected: Option<u64>,
+    /// The count of the last feedback.
+    feedback: Option<u8>,
     window: Window,
     /// Reports in a row that told of a full link.
     full_reports: u32,
@@ -60,9 +62,17 @@ impl Congestion {
         self.paused_until.is_some()
     }
 
-    /// Takes what became of packets by their transport-wide numbers: whether each has come. Answers
-    /// whether the link is full.
-    pub(super) fn note_packets(&mut self, now: Time, told: impl Iterator<Item = (u16, bool)>) -> bool {
+    /// Takes what a feedback, by its own count, says of packets by their transport-wide numbers: whether
+    /// each has come. Answers whether the link is full.
+    pub(super) fn note_packets(
+        &mut self,
+        now: Time,
+        feedback: u8,
+        told: impl Iterator<Item = (u16, bool)>,
+    ) -> bool {
+        let before = self.feedback.replace(feedback);
+        // What a lost feedback would have told of may all have come.
+        let mut follows = before.is_none_or(|before| before.wrapping_add(1) == feedback);
         let mut lost_in_a_row = 0;
         for (sequence, came) in told {
             let number = self.numbers.unwrap(sequence);
@@ -72,8 +82,10 @@ impl Congestion {
                 self.window.lost = self.window.lost.saturating_sub(u32::from(came));
                 continue;
             }
-            // What is between two feedbacks was lost as well.
-            lost_in_a_row += number - expected;
+            // What is between two feedbacks that follow each other was lost as well.
+            if std::mem::replace(&mut follows, true) {
+                lost_in_a_row += number - expected;
+            }
             self.expected = Some(number + 1);
             if came {
                 self.end_loss(lost_in_a_row);
@@ -143,6 +155,10 @@ mod tests {
         Time(1_000_000_000) + Duration::from_millis(ms)
     }
 
+    fn next_of(congestion: &Congestion) -> u8 {
+        congestion.feedback.map_or(7, |last| last.wrapping_add(1))
+    }
+
     /// Feedback every 50 ms of 20 packets each, of which those come that the rule says; when it was full.
     fn full_at(congestion: &mut Congestion, from: u64, ms: u64, comes: impl Fn(u64) -> bool) -> Vec<u64> {
         let mut full = Vec::new();
@@ -153,7 +169,8 @@ mod tests {
                 continue;
             }
             let told = numbers.map(|number| (u16::try_from(number & 0xffff).unwrap(), comes(number)));
-            if congestion.note_packets(at(step * 50), told) {
+            let feedback = next_of(congestion);
+            if congestion.note_packets(at(step * 50), feedback, told) {
                 full.push(step * 50);
             }
         }
@@ -174,14 +191,23 @@ mod tests {
         let mut congestion = Congestion::default();
         let mut full = 0;
         for step in 0..20 {
-            full += u32::from(congestion.note_packets(at(step * 50), (step * 20..step * 20 + 9).map(told)));
+            let feedback = next_of(&congestion);
+            let came = (step * 20..step * 20 + 9).map(told);
+            full += u32::from(congestion.note_packets(at(step * 50), feedback, came));
         }
         assert!(full >= 2, "{full}");
+        let mut congestion = Congestion::default();
+        for step in (0..40).filter(|step| step % 2 == 0) {
+            let came = (step * 20..step * 20 + 20).map(told);
+            let feedback = u8::try_from(step).unwrap();
+            assert!(!congestion.note_packets(at(step * 50), feedback, came), "every other one is lost");
+        }
         let mut congestion = Congestion::default();
         for step in 0..20 {
             let late = (step * 20_u64).saturating_sub(11)..step * 20;
             let numbers = (step * 20..step * 20 + 9).chain(late);
-            assert!(!congestion.note_packets(at(step * 50), numbers.map(told)), "step {step}");
+            let feedback = next_of(&congestion);
+            assert!(!congestion.note_packets(at(step * 50), feedback, numbers.map(told)), "step {step}");
         }
     }
 

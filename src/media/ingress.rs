@@ -98,7 +98,11 @@ impl Worker {
             stream.left_out(false);
             return Err(DropReason::Empty);
         }
-        let refusal = stream.refusal(now - incoming.late, incoming.info.index);
+        let is_too_much = stream.kind.is_video() && incoming.is_own && self.overload.is_on(now);
+        let refusal = match stream.refusal(now - incoming.late, incoming.info.index) {
+            None | Some(DropReason::Unbound) if is_too_much => Some(DropReason::Overload),
+            refusal => refusal,
+        };
         let may_go_on = refusal.is_none_or(|reason| reason == DropReason::Unbound);
         let crossed = may_go_on && {
             let (group, needs_look) = (stream.group, listen(stream, incoming, now));

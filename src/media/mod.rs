@@ -20,6 +20,7 @@ mod leg;
 mod mirror;
 mod moves;
 mod outbox;
+mod overload;
 mod pace;
 mod participant;
 mod rewrite;

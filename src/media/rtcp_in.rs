@@ -53,7 +53,7 @@ impl Worker {
                         left = left.checked_sub(1)?;
                         Some((sequence, delta.is_some()))
                     });
-                    self.note_arrivals(now, key, told);
+                    self.note_arrivals(now, key, feedback.count, told);
                 }
                 // A BYE has no effect: control says who leaves. Nor has an estimate of a bandwidth: what
                 // is lost says more.
@@ -97,11 +97,17 @@ impl Worker {
         }
     }
 
-    fn note_arrivals(&mut self, now: Time, key: Key<Participant>, told: impl Iterator<Item = (u16, bool)>) {
+    fn note_arrivals(
+        &mut self,
+        now: Time,
+        key: Key<Participant>,
+        feedback: u8,
+        told: impl Iterator<Item = (u16, bool)>,
+    ) {
         let Some(session) = self.participants.get_mut(key).and_then(|one| one.session.as_mut()) else {
             return;
         };
-        if session.congestion.note_packets(now, told) {
+        if session.congestion.note_packets(now, feedback, told) {
             self.pause_pictures(now, key);
         }
     }

@@ -38,6 +38,8 @@ pub enum DropReason {
     Blocked,
     /// Nobody hears its stream at the moment.
     Unbound,
+    /// A picture, while the worker gets less processor time than its packets take.
+    Overload,
     /// Handed over by another worker, for a placement that its sender is not in here.
     Outdated,
     /// A copy whose binding is not of the current placements of both ends. Never sent; anything
@@ -67,7 +69,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::UnknownSource,
         Self::UnknownUfrag,
         Self::Malformed,
@@ -85,6 +87,7 @@ impl DropReason {
         Self::NotAllowed,
         Self::Blocked,
         Self::Unbound,
+        Self::Overload,
         Self::Outdated,
         Self::WrongEpoch,
         Self::Revoked,
@@ -120,6 +123,7 @@ impl DropReason {
             Self::NotAllowed => "not_allowed",
             Self::Blocked => "blocked",
             Self::Unbound => "unbound",
+            Self::Overload => "overload",
             Self::Outdated => "outdated",
             Self::WrongEpoch => "wrong_epoch",
             Self::Revoked => "revoked",

@@ -75,12 +75,12 @@ impl MediaSocket {
             && (self.is_wildcard || path.local.is_none_or(|local| local == self.ip))
     }
 
-    /// Receives at most one batch and hands over each datagram; the answer is how many there were.
+    /// Receives at most one batch and hands over each datagram; answers whether there may be more.
     pub(super) fn receive(
         &self,
         buffers: &mut ReceiveBuffers,
         mut each: impl FnMut(Path, &mut [u8]),
-    ) -> io::Result<usize> {
+    ) -> io::Result<bool> {
         let ReceiveBuffers { bytes, metas } = buffers;
         let mut chunks = bytes.chunks_mut(RECEIVE_BYTES);
         let mut slices: [IoSliceMut<'_>; RUNS] =
@@ -93,17 +93,15 @@ impl MediaSocket {
             let _ =
                 self.socket.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         }
-        let mut datagrams = 0;
         for (run, meta) in bytes.chunks_mut(RECEIVE_BYTES).zip(metas.iter()).take(received) {
             let local = if self.is_wildcard { meta.dst_ip } else { Some(self.ip) };
             let path = Path::new(meta.addr, local);
             let run = run.get_mut(..meta.len).unwrap_or_default();
             for datagram in run.chunks_mut(meta.stride.max(1)) {
-                datagrams += 1;
                 each(path, datagram);
             }
         }
-        Ok(datagrams)
+        Ok(received >= RUNS)
     }
 
     /// Sends one datagram, or a run of them with one call, if the socket has room.

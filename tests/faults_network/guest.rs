@@ -74,6 +74,8 @@ enum Order {
     Ask(&'static str, Value, oneshot::Sender<Value>),
     /// Asks for ever and reads nothing.
     Flood,
+    /// Takes so long to take in the next word about its slots.
+    Dawdle(Duration),
     Finish,
 }
 
@@ -137,6 +139,11 @@ impl Guest {
         self.order(Order::Outage(length));
     }
 
+    /// Takes so long to take in the next word about its slots, and reads nothing behind it meanwhile.
+    pub(crate) fn dawdle(&self, length: Duration) {
+        self.order(Order::Dawdle(length));
+    }
+
     /// Goes on asking until the server lets go, and reads nothing any more.
     pub(crate) fn flood(&self) {
         self.order(Order::Flood);
@@ -177,6 +184,9 @@ struct Runner {
     tell: watch::Sender<Seen>,
     replies: BTreeMap<String, oneshot::Sender<Value>>,
     asked: u64,
+    dawdles: Option<Duration>,
+    /// What is taken in later, and when.
+    later: Option<(Time, Value)>,
 }
 
 impl Runner {
@@ -204,7 +214,6 @@ impl Runner {
         let id = joined["clientId"].as_str().unwrap().parse().unwrap();
         participant.answer(clock.now(), joined["sdp"].as_str().unwrap()).unwrap();
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-        let (newest, replies) = (BTreeMap::new(), BTreeMap::new());
         let mut runner = Self {
             id,
             clock,
@@ -212,12 +221,14 @@ impl Runner {
             participant,
             udp,
             old: None,
-            newest,
+            newest: BTreeMap::new(),
             up,
             down,
             tell,
-            replies,
+            replies: BTreeMap::new(),
             asked: 0,
+            dawdles: None,
+            later: None,
         };
         runner.take_slots(joined["room"]["room_id"].as_str().unwrap(), &joined);
         runner
@@ -227,7 +238,11 @@ impl Runner {
         let (mut inbound, mut stale) = ([0; 2_048], [0; 2_048]);
         loop {
             self.go_on().await;
-            let due = [self.participant.poll_timeout(), self.up.next_due(), self.down.next_due()];
+            if let Some((_, data)) = self.later.take_if(|(at, _)| *at <= self.clock.now()) {
+                self.take_slots(data["room_id"].as_str().unwrap(), &data);
+            }
+            let later = self.later.as_ref().map(|(at, _)| *at);
+            let due = [self.participant.poll_timeout(), self.up.next_due(), self.down.next_due(), later];
             let due = due.into_iter().flatten().min().unwrap();
             let wait = self.clock.until(due);
             tokio::select! {
@@ -240,7 +255,7 @@ impl Runner {
                     }
                     Some(order) => self.take(order).await,
                 },
-                frame = self.socket.next() => match frame {
+                frame = self.socket.next(), if self.later.is_none() => match frame {
                     Some(Ok(frame)) => self.on_frame(&read(&frame)),
                     _ => break,
                 },
@@ -328,6 +343,7 @@ impl Runner {
                 self.socket.send(Message::text(request.to_string())).await.unwrap();
                 self.replies.insert(id, reply);
             }
+            Order::Dawdle(length) => self.dawdles = Some(length),
             Order::Flood | Order::Finish => {}
         }
     }
@@ -338,7 +354,10 @@ impl Runner {
         }
         let Some(event) = frame["event"].as_str() else { return };
         self.tell.send_modify(|seen| seen.events.push(event.to_owned()));
-        if event == "slots" {
+        if event == "slots" && self.dawdles.is_some() {
+            let length = self.dawdles.take().unwrap();
+            self.later = Some((self.clock.now() + length, frame["data"].clone()));
+        } else if event == "slots" {
             self.take_slots(frame["data"]["room_id"].as_str().unwrap(), &frame["data"]);
         }
     }

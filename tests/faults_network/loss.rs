@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use anteroom::base::Kind;
+use anteroom::client::ParticipantSettings;
 
 use crate::meeting::{Meeting, usual};
 use crate::tally::Tally;
@@ -45,6 +46,38 @@ async fn f01_the_server_adds_no_loss_to_the_networks() {
         judged += verdict.packets + verdict.taken;
     }
     tally.count(judged, "packets");
+    meeting.stop().await;
+}
+
+#[tokio::test]
+async fn f01_lost_pictures_come_again_in_time() {
+    let mut tally = Tally::of("faults", "F1");
+    // A round trip of 80 ms, of which each way loses a tenth.
+    let far = Weather { loss: 0.10, delay_ms: 40, ..FINE };
+    let weathers = [far, Weather { burst: 6, ..far }];
+    let settings = ParticipantSettings { repairs: true, ..usual() };
+    let mut meeting = Meeting::of(weathers.len(), settings).await;
+    for (listener, weather) in meeting.listeners.iter().zip(weathers) {
+        listener.both(weather);
+    }
+    meeting.goes_on(Duration::from_secs(10)).await;
+    meeting.falls_silent().await;
+    meeting.goes_on(Duration::from_millis(500)).await;
+    let (mut asked_for, speaker) = (0, meeting.speaker.id);
+    for (listener, weather) in std::mem::take(&mut meeting.listeners).into_iter().zip(weathers) {
+        let (_, seen) = listener.leave().await;
+        let seen = seen.borrow();
+        let track = &seen.tracks[&(speaker, Kind::Share)];
+        let (first, last) = (track.counters.first().unwrap(), track.counters.last().unwrap());
+        let (sent, came) = (last + 1 - first, track.counters.len() as u64);
+        assert!(sent > 1_000, "{sent}");
+        // 0.5 %; a burst at the very end leaves nothing behind it that would show the gap.
+        assert!((sent - came) * 200 <= sent, "{} of {sent} never came: {weather:?}", sent - came);
+        asked_for += sent;
+    }
+    let repaired = meeting.metric("anteroom_packets_retransmitted_total").await;
+    assert!(repaired * 20 > asked_for, "{repaired} were sent again of {asked_for}");
+    tally.count(asked_for, "packets");
     meeting.stop().await;
 }
 

@@ -21,8 +21,10 @@ mod loss;
 mod meeting;
 mod narrow;
 mod outage;
+mod process;
 mod rebind;
 mod slow_reader;
+mod starved;
 #[path = "../support/tally.rs"]
 mod tally;
 mod weather;

@@ -3,9 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anteroom::base::Kind;
+use anteroom::base::{Kind, WorkerId};
 use anteroom::client::{ParticipantSettings, Pattern};
-use anteroom::node::Running;
+use anteroom::node::{Running, WorkerFault};
 use anteroom::telemetry::Clock;
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use crate::http::{free_ports, get, start};
 const SHARE: Pattern = Pattern { packets_per_frame: 6, burst: 6, ..Pattern::SCREEN };
 
 pub(crate) struct Meeting {
-    server: Running,
+    server: Option<Running>,
     pub(crate) address: SocketAddr,
     pub(crate) clock: Clock,
     pub(crate) speaker: Guest,
@@ -31,6 +31,11 @@ impl Meeting {
     /// So many listeners, each of whom has heard and seen something.
     pub(crate) async fn of(listeners: usize, settings: ParticipantSettings) -> Self {
         let (server, address) = start(&free_ports()).await;
+        Self { server: Some(server), ..Self::at(address, listeners, settings).await }
+    }
+
+    /// At a server that is there.
+    pub(crate) async fn at(address: SocketAddr, listeners: usize, settings: ParticipantSettings) -> Self {
         let clock = Clock::start();
         let speaker = Guest::join(address, clock, "Mia", settings.clone()).await;
         let mut all = Vec::new();
@@ -40,7 +45,7 @@ impl Meeting {
         speaker.publish(Kind::Audio, true);
         speaker.ask("startScreenShare", json!({})).await;
         speaker.publish(Kind::Share, true);
-        let meeting = Self { server, address, clock, speaker, listeners: all };
+        let meeting = Self { server: None, address, clock, speaker, listeners: all };
         for listener in &meeting.listeners {
             listener.hears(meeting.speaker.id, Kind::Audio, 10).await;
             listener.hears(meeting.speaker.id, Kind::Share, 10).await;
@@ -55,9 +60,14 @@ impl Meeting {
 
     /// A counter of the server.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
-        let metrics = get(self.server.metrics_address(), "/metrics").await.body;
+        let metrics = get(self.server.as_ref().unwrap().metrics_address(), "/metrics").await.body;
         let value = metrics.lines().find_map(|line| line.strip_prefix(name)?.trim().parse::<f64>().ok());
         value.unwrap_or_else(|| panic!("no `{name}` in {metrics}")) as u64
+    }
+
+    /// The media worker does nothing for a while.
+    pub(crate) async fn stall(&self, fault: WorkerFault) {
+        self.server.as_ref().unwrap().engine().fail_worker(WorkerId(0), fault).await;
     }
 
     /// Nobody talks any more, and what is on its way arrives.
@@ -68,6 +78,6 @@ impl Meeting {
     }
 
     pub(crate) async fn stop(self) {
-        self.server.stop().await;
+        self.server.unwrap().stop().await;
     }
 }

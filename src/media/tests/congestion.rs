@@ -1,9 +1,10 @@
-//! A listener's link that bears less than it is sent.
+//! A listener's link that bears less than it is sent, and a worker that gets too little processor time.
 
 use std::collections::VecDeque;
 
 use super::world::{Client, Heard, LOUD, World};
 use crate::base::{Kind, KindSet, Ssrc};
+use crate::media::DropReason;
 use crate::message::SlotReason;
 use crate::wire::extension::read_transport_cc;
 use crate::wire::rtcp::{Arrivals, ReportBlock, write_receiver_report};
@@ -143,4 +144,20 @@ fn a21_one_viewers_lies_change_no_others_media() {
     assert!(!narrow.reasons(2).is_empty(), "the liar's own pictures pause");
     let asked = narrow.world.worker.statistics().keyframe_requests;
     assert!(asked <= 10, "{asked} keyframes in 11 s for somebody who goes on and off");
+}
+
+#[test]
+fn f17_a_worker_that_is_behind_drops_pictures_and_no_sound() {
+    let mut narrow = Narrow::new();
+    narrow.run(1_000);
+    for _ in 0..10 {
+        narrow.world.worker.note_backlog(narrow.world.now, true);
+        narrow.run(100);
+    }
+    assert_eq!(narrow.run(500), [[25, 0]; 2], "all of the sound, and no picture");
+    narrow.world.worker.note_backlog(narrow.world.now, false);
+    narrow.run(1_000);
+    assert_eq!(narrow.run(1_000), [[50, 250]; 2], "pictures come back, by a keyframe");
+    assert!(narrow.world.drops(DropReason::Overload) > 250);
+    narrow.world.check_conservation();
 }
