@@ -8,15 +8,16 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
-    reason = "a test may fail loudly"
+    clippy::disallowed_types,
+    reason = "a test may fail loudly, and the machine is for one test at a time"
 )]
 
 #[path = "support/tally.rs"]
 mod tally;
 
 use std::process::Command;
-use std::sync::Mutex;
 
+use parking_lot::Mutex;
 use serde_json::Value;
 use tally::Tally;
 
@@ -51,7 +52,7 @@ fn play(scenario: &str, arguments: &[&str]) -> Value {
 /// Plays until there were enough moves. Of every run: nobody heard what is not theirs, nothing was sealed
 /// twice, and what was lost is what the network took.
 fn move_about(name: &str, scenario: &str, arguments: &[&str]) -> Vec<Value> {
-    let _machine = MACHINE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
+    let _machine = MACHINE.lock();
     let mut tally = Tally::of("socket moves", name);
     let (most_runs, wanted) = wanted();
     let (mut moves, mut reports) = (0, Vec::new());

@@ -137,10 +137,17 @@ impl Worker {
             return Err(DropReason::TooLarge);
         }
         self.statistics.media_admitted += 1;
+        self.copy_along(now, stream_key, incoming.info.index);
+        Ok(())
+    }
+
+    /// Puts a copy of a stored packet into the queue of each listener.
+    fn copy_along(&mut self, now: Time, stream_key: Key<Stream>, index: u64) {
         let hold = self.settings.media.hold();
         if !hold.is_zero() && self.flush_at.is_none() {
             self.flush_at = Some(now + hold);
         }
+        let Some(stream) = self.streams.get(stream_key) else { return };
         let segment = stream.segment();
         for route in &stream.routes {
             let listener = self.participants.get_mut(route.listener);
@@ -152,7 +159,7 @@ impl Worker {
             }
             let waiting = Waiting {
                 stream: stream_key,
-                index: incoming.info.index,
+                index,
                 segment,
                 slot: route.slot,
                 video: stream.kind.is_video(),
@@ -163,7 +170,6 @@ impl Worker {
                 self.ready.push_back(route.listener);
             }
         }
-        Ok(())
     }
 }
 

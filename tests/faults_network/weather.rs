@@ -30,10 +30,13 @@ pub(crate) struct Weather {
 pub(crate) const FINE: Weather =
     Weather { loss: 0.0, burst: 1, delay_ms: 0, jitter_ms: 0, copies: 0.0, rate: 0 };
 
+/// When it arrives, the how manieth it is, its peer, and what it holds.
+type Datagram = (Time, u64, SocketAddr, Vec<u8>);
+
 pub(crate) struct Way {
     pub(crate) weather: Weather,
     random: Random,
-    waiting: BinaryHeap<Reverse<(Time, u64, SocketAddr, Vec<u8>)>>,
+    waiting: BinaryHeap<Reverse<Datagram>>,
     order: u64,
     burst_left: u64,
     free_at: Time,
@@ -62,13 +65,13 @@ impl Way {
     pub(crate) fn send(&mut self, now: Time, peer: SocketAddr, bytes: &[u8]) -> bool {
         let weather = self.weather;
         let mut leaves = now;
-        if weather.rate > 0 {
+        let bits = bytes.len() as u64 * 8;
+        if let Some(takes) = (bits * 1_000_000).checked_div(weather.rate) {
             leaves = self.free_at.max(now);
             if leaves.since(now) > LONGEST_QUEUE {
                 return false;
             }
-            let bits = bytes.len() as u64 * 8;
-            self.free_at = leaves + Duration::from_micros(bits * 1_000_000 / weather.rate);
+            self.free_at = leaves + Duration::from_micros(takes);
         }
         if now < self.out_until || self.is_lost() {
             return false;
