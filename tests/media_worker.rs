@@ -10,6 +10,9 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "support/tally.rs"]
+mod tally;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -23,6 +26,7 @@ use anteroom::message::{
     Connect, GroupSettings, LossReason, MediaCommand, MediaReport, Placement, SlotBinding, SrtpProfile,
 };
 use anteroom::transport::{Path, TimeAnchor};
+use tally::Tally;
 
 const STEP: Duration = Duration::from_millis(1);
 const SERVER: ([u8; 4], u16) = ([10, 0, 0, 1], 3478);
@@ -44,7 +48,7 @@ struct Hall {
     reports: VecDeque<MediaReport>,
     up: Vec<(u64, SrtpProfile)>,
     lost: Vec<(u64, LossReason)>,
-    /// Addresses from which nothing comes through any more.
+    /// Addresses from and to which nothing comes through.
     cut: Vec<SocketAddr>,
     batch: u64,
 }
@@ -194,6 +198,9 @@ impl Hall {
                 let segment = transmit.segment_size.unwrap_or(transmit.len);
                 let guest = self.guests.values_mut().find(|guest| guest.address == transmit.path.remote);
                 let Some(guest) = guest else { continue };
+                if self.cut.contains(&guest.address) {
+                    continue;
+                }
                 for datagram in buffer[..transmit.len].chunks_mut(segment) {
                     guest.participant.handle_datagram(self.now, SERVER.into(), datagram);
                 }
@@ -343,6 +350,34 @@ fn who_falls_silent_is_lost_after_thirty_seconds_and_keeps_the_place() {
     hall.join(1, 1, ParticipantSettings::default());
     hall.pass(Duration::from_millis(500));
     assert!(hall.all_up());
+}
+
+#[test]
+fn f04_media_goes_on_at_once_after_10_seconds_and_is_given_up_after_30() {
+    let mut tally = Tally::of("faults", "F4");
+    for seconds in [3, 10, 40, 70] {
+        let mut hall = Hall::new(1);
+        hall.join(1, 1, ParticipantSettings::default());
+        hall.join(2, 1, ParticipantSettings::default());
+        hall.pass(Duration::from_millis(300));
+        let address = hall.guests[&1].address;
+        hall.cut.push(address);
+        hall.pass(Duration::from_secs(seconds));
+        hall.cut.clear();
+        let expected: &[(u64, LossReason)] = if seconds < 30 { &[] } else { &[(1, LossReason::Consent)] };
+        assert_eq!(hall.lost, expected, "{seconds} s");
+        if seconds > 30 {
+            // A connection that was given up is made anew.
+            hall.join(1, 1, ParticipantSettings::default());
+        }
+        let before: Vec<u64> = hall.guests.values().map(|guest| guest.participant.received()).collect();
+        hall.pass(Duration::from_secs(1));
+        for (guest, before) in hall.guests.values().zip(before) {
+            let came = guest.participant.received() - before;
+            assert!(came > 25, "{seconds} s: {came} packets in the first second");
+        }
+    }
+    tally.count(4, "outages");
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) struct ClientIce {
     transactions: VecDeque<TransactionId>,
     tie_breaker: u64,
     selected: Option<SocketAddr>,
+    /// Whether a check has been answered since the own address last changed.
+    is_answered: bool,
     due: Time,
 }
 
@@ -55,6 +57,7 @@ impl ClientIce {
             transactions: VecDeque::new(),
             tie_breaker,
             selected: None,
+            is_answered: false,
             due: now,
         }
     }
@@ -63,6 +66,12 @@ impl ClientIce {
     #[must_use]
     pub(super) fn selected(&self) -> Option<SocketAddr> {
         self.selected
+    }
+
+    /// The own address has changed: the server has to be checked anew, at once.
+    pub(super) fn address_changed(&mut self, now: Time) {
+        self.is_answered = false;
+        self.due = now;
     }
 
     /// When the next check is due.
@@ -89,7 +98,7 @@ impl ClientIce {
             None => self.candidates.get(self.tried % self.candidates.len().max(1)).copied(),
         };
         self.tried += 1;
-        self.due = now + if self.selected.is_some() { CONSENT } else { RETRY };
+        self.due = now + if self.is_answered { CONSENT } else { RETRY };
         let Some(to) = to else { return Ok(None) };
         let mut transaction = [0; 12];
         random.fill(&mut transaction);
@@ -134,8 +143,9 @@ impl ClientIce {
     pub(super) fn handle_response(&mut self, now: Time, from: SocketAddr, message: &[u8]) {
         let Ok(view) = StunView::parse(message) else { return };
         let ours = view.class() == Class::Success && self.transactions.contains(&view.transaction_id());
-        if ours && view.check_integrity(self.remote.pwd.as_bytes()) && self.selected.is_none() {
-            self.selected = Some(from);
+        if ours && !self.is_answered && view.check_integrity(self.remote.pwd.as_bytes()) {
+            self.selected.get_or_insert(from);
+            self.is_answered = true;
             self.due = now + CONSENT;
         }
     }

@@ -9,7 +9,9 @@ use super::ice::ClientIce;
 use super::judge::{Judge, Sent, SlotClaim, Verdict, Wrong};
 use super::mark::Mark;
 use super::reception::Reception;
-use super::source::{Labels, Pattern, Place, Source};
+use super::repair::Repair;
+use super::settings::{ParticipantSettings, SENT_KINDS, ServerKind};
+use super::source::{Labels, Place, Source};
 use super::tally::Tally;
 use super::transport::{ClientTransport, Opened};
 use crate::base::{Kind, Mid, Random, Ssrc, Time};
@@ -21,58 +23,17 @@ use crate::transport::sdp::{
 };
 use crate::transport::{Codec, ExtensionIds, Fingerprint, TimeAnchor};
 use crate::wire::demux::{DatagramKind, classify};
-use crate::wire::rtcp::{RtcpPacket, packets};
+use crate::wire::extension::read_transport_cc;
+use crate::wire::rtcp::{Arrivals, RtcpPacket, packets};
 use crate::wire::rtp::RtpView;
-
-/// Whose server it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerKind {
-    /// Tells by `slots` events who is heard where, and the judge takes it at its word.
-    Anteroom,
-    /// Tells nothing: packets are counted by the marks of their publishers.
-    Other,
-}
-
-/// What a synthetic participant is like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParticipantSettings {
-    /// Whose server it meets.
-    pub server: ServerKind,
-    /// What it may send.
-    pub sends: Vec<Kind>,
-    /// Audio slots.
-    pub audio_slots: usize,
-    /// Video slots.
-    pub video_slots: usize,
-    /// The SRTP profiles that it offers in DTLS, in its order.
-    pub profiles: Vec<SrtpProfile>,
-    /// How it speaks.
-    pub audio: Pattern,
-    /// How it sends its camera, screen and canvas.
-    pub video: Pattern,
-}
-
-impl Default for ParticipantSettings {
-    fn default() -> Self {
-        // Browsers list CM first as well.
-        let profiles = vec![SrtpProfile::AesCm128HmacSha1_80, SrtpProfile::AeadAes128Gcm];
-        Self {
-            server: ServerKind::Anteroom,
-            sends: SENT_KINDS.into_iter().map(|(kind, _)| kind).collect(),
-            audio_slots: 6,
-            video_slots: 3,
-            profiles,
-            audio: Pattern::AUDIO,
-            video: Pattern::SCREEN,
-        }
-    }
-}
 
 /// A marked packet that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// What its publisher wrote into it.
     pub mark: Mark,
+    /// The extended sequence number that the server gave it.
+    pub sequence: u64,
 }
 
 /// Why a synthetic participant cannot go on.
@@ -89,6 +50,8 @@ pub struct ParticipantReport {
     pub received: u64,
     /// Packets that did not decrypt.
     pub decrypt_failures: u64,
+    /// Packets that the network brought twice: the server never seals two under one index.
+    pub replayed: u64,
     /// The judge's counts.
     pub verdict: Verdict,
     /// Publishers of whom something came, where the server tells of no slots.
@@ -104,9 +67,6 @@ pub struct ParticipantReport {
 /// Other servers are told an address that is nobody's (RFC 5737): they answer to where checks come from.
 const NOBODYS_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
 const CODECS: [Codec; 2] = [Codec::Opus, Codec::Vp8];
-
-const SENT_KINDS: [(Kind, &str); 4] =
-    [(Kind::Audio, "0"), (Kind::Video, "1"), (Kind::Share, "2"), (Kind::Canvas, "3")];
 
 /// A participant. [`Self::offer`], [`Self::answer`], then datagrams, timers and `slots`.
 pub struct Participant {
@@ -129,6 +89,8 @@ pub struct Participant {
     tally: Tally,
     first_packet: FirstPacket,
     reception: Reception,
+    arrivals: Arrivals,
+    repair: Repair,
     report: ParticipantReport,
 }
 
@@ -198,6 +160,8 @@ impl Participant {
             tally: Tally::default(),
             first_packet: FirstPacket::default(),
             reception: Reception::default(),
+            arrivals: Arrivals::default(),
+            repair: Repair::default(),
             report: ParticipantReport::default(),
         }
     }
@@ -219,6 +183,9 @@ impl Participant {
         let remote = IceCredentials { ufrag: answer.ufrag.clone(), pwd: answer.pwd.clone() };
         self.connect(now, remote, candidates.clone(), &answer.fingerprint)?;
         self.audio_slots = answer.slots.iter().filter(|slot| !slot.video).map(|slot| slot.ssrc).collect();
+        if self.settings.repairs {
+            self.repair.begin(&answer.slots);
+        }
         self.sources = self.make_sources(&answer);
         Ok(candidates)
     }
@@ -352,7 +319,11 @@ impl Participant {
     /// Takes a datagram from the server; answers what was heard or seen by it.
     pub fn handle_datagram(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8]) -> Option<Heard> {
         match self.transport.as_mut()?.handle(now, from, datagram) {
-            Opened::Nothing => None,
+            Opened::Nothing | Opened::Early => None,
+            Opened::Again => {
+                self.report.replayed += 1;
+                None
+            }
             Opened::Failed => {
                 self.report.decrypt_failures += 1;
                 None
@@ -371,6 +342,18 @@ impl Participant {
             return None;
         };
         self.report.received += 1;
+        if let (true, Some(id)) = (self.settings.feedback, self.offer.numbering.extensions.transport_cc)
+            && let Some(number) = view.extension(id).and_then(|data| read_transport_cc(data).ok())
+        {
+            self.arrivals.note(number, now);
+        }
+        if let Some(repeated) = self.repair.open(view.ssrc(), view.payload()) {
+            let (mark, index) = (Mark::find(repeated.payload), repeated.index?);
+            self.repair.packet(now, repeated.slot, index);
+            self.judge.packet(repeated.slot, index, mark);
+            return mark.map(|mark| Heard { mark, sequence: index });
+        }
+        self.repair.packet(now, view.ssrc(), index);
         let mark = Mark::find(view.payload());
         match self.settings.server {
             ServerKind::Anteroom => self.judge.packet(view.ssrc(), index, mark),
@@ -381,7 +364,7 @@ impl Participant {
         if is_sound {
             self.first_packet.packet(now, view.ssrc(), index, mark.map(|mark| mark.room));
         }
-        mark.map(|mark| Heard { mark })
+        mark.map(|mark| Heard { mark, sequence: index })
     }
 
     fn on_rtcp(&mut self, now: Time, compound: &[u8]) {
@@ -412,6 +395,14 @@ impl Participant {
         if let Ok(Some(len)) = self.reception.poll(now, sender, out) {
             return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
         }
+        if self.arrivals.is_due(now)
+            && let Ok(len) = self.arrivals.write(now, sender, Ssrc(0), out)
+        {
+            return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
+        }
+        if let Ok(Some(len)) = self.repair.poll(now, sender, out) {
+            return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
+        }
         let place = self.place?;
         for source in &mut self.sources {
             let sent = (place.client, source.kind(), source.counter());
@@ -432,6 +423,14 @@ impl Participant {
         self.last_sent
     }
 
+    /// The own address has changed, and the client knows: it checks the server at once, as a browser
+    /// does that sees its interface change.
+    pub fn address_changed(&mut self, now: Time) {
+        if let Some(transport) = &mut self.transport {
+            transport.address_changed(now);
+        }
+    }
+
     /// An impaired network has taken this datagram, which was on its way here.
     pub fn lose(&mut self, now: Time, from: SocketAddr, datagram: &mut [u8]) {
         let is_media = matches!(classify(datagram), Some(DatagramKind::Rtp));
@@ -439,6 +438,7 @@ impl Participant {
         // Opened, so that it is known which one it was.
         if let Opened::Rtp(len, index) = transport.handle(now, from, datagram)
             && let Ok(view) = RtpView::parse(datagram.get(..len).unwrap_or_default())
+            && self.repair.open(view.ssrc(), view.payload()).is_none()
         {
             self.judge.taken(view.ssrc(), index, Mark::find(view.payload()));
         }
@@ -454,7 +454,9 @@ impl Participant {
             .filter_map(Source::due)
             .min()
             .filter(|_| self.place.is_some() && self.is_up());
-        [Some(transport.poll_timeout()), media, self.reception.poll_timeout()].into_iter().flatten().min()
+        let rtcp = [self.reception.poll_timeout(), self.repair.poll_timeout()];
+        let rtcp = rtcp.into_iter().flatten().min().filter(|_| self.is_up());
+        [Some(transport.poll_timeout()), media, rtcp].into_iter().flatten().min()
     }
 
     /// Does what is due.

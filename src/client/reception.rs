@@ -17,7 +17,11 @@ const MAX_BLOCKS: usize = 31;
 
 #[derive(Clone, Copy, Debug)]
 struct Stream {
+    first: u64,
     highest: u64,
+    received: u64,
+    /// What was expected and what had been received at the last report.
+    before: (u64, u64),
     sender_report: Option<(u32, Time)>,
 }
 
@@ -33,7 +37,9 @@ impl Reception {
     /// A packet with this extended sequence number has come.
     pub(super) fn packet(&mut self, now: Time, ssrc: Ssrc, seq: u64, is_video: bool) {
         self.sees |= is_video;
-        let stream = self.streams.entry(ssrc).or_insert(Stream { highest: seq, sender_report: None });
+        let new = Stream { first: seq, highest: seq, received: 0, before: (0, 0), sender_report: None };
+        let stream = self.streams.entry(ssrc).or_insert(new);
+        stream.received += 1;
         stream.highest = stream.highest.max(seq);
         self.due.get_or_insert(now + INTERVAL);
     }
@@ -67,21 +73,27 @@ impl Reception {
         }
         self.due = Some(now + if self.sees { INTERVAL } else { SOUND_INTERVAL });
         let blocks: Vec<ReportBlock> =
-            self.streams.iter().take(MAX_BLOCKS).map(|(ssrc, stream)| stream.block(now, *ssrc)).collect();
+            self.streams.iter_mut().take(MAX_BLOCKS).map(|(ssrc, stream)| stream.block(now, *ssrc)).collect();
         write_receiver_report(sender, &blocks, out).map(Some)
     }
 }
 
 impl Stream {
-    fn block(&self, now: Time, ssrc: Ssrc) -> ReportBlock {
+    fn block(&mut self, now: Time, ssrc: Ssrc) -> ReportBlock {
+        let expected = self.highest.saturating_sub(self.first) + 1;
+        let (expected_before, received_before) =
+            std::mem::replace(&mut self.before, (expected, self.received));
+        let expected_since = expected.saturating_sub(expected_before);
+        let lost_since = expected_since.saturating_sub(self.received - received_before);
+        let fraction = (lost_since << 8).checked_div(expected_since).unwrap_or(0);
         let (last_sender_report, delay) = self.sender_report.map_or((0, 0), |(middle, at)| {
             let delay = now.since(at).as_micros() * 65_536 / 1_000_000;
             (middle, u32::try_from(delay).unwrap_or(u32::MAX))
         });
         ReportBlock {
             ssrc,
-            fraction_lost: 0,
-            cumulative_lost: 0,
+            fraction_lost: u8::try_from(fraction).unwrap_or(u8::MAX),
+            cumulative_lost: i32::try_from(expected.saturating_sub(self.received)).unwrap_or(i32::MAX),
             highest_sequence: u32::try_from(self.highest & 0xffff_ffff).unwrap_or(0),
             jitter: 0,
             last_sender_report,

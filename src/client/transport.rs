@@ -19,7 +19,11 @@ pub(super) enum Opened {
     Rtp(usize, u64),
     /// A compound RTCP packet of this length.
     Rtcp(usize),
-    /// A packet that could not be decrypted, or came before there were keys.
+    /// A packet that has come before, or too old to tell.
+    Again,
+    /// Media before there are keys: the flight that brings them was lost or overtaken.
+    Early,
+    /// A packet that could not be decrypted.
     Failed,
 }
 
@@ -82,12 +86,20 @@ impl ClientTransport {
                 self.drive();
             }
             Some(DatagramKind::Rtp) => {
-                let Some((_, inbound)) = &mut self.srtp else { return Opened::Failed };
-                return inbound.open_rtp(datagram).map_or(Opened::Failed, |o| Opened::Rtp(o.len, o.index));
+                let Some((_, inbound)) = &mut self.srtp else { return Opened::Early };
+                return match inbound.open_rtp(datagram) {
+                    Ok(opened) => Opened::Rtp(opened.len, opened.index),
+                    Err(SrtpError::Replayed) => Opened::Again,
+                    Err(_) => Opened::Failed,
+                };
             }
             Some(DatagramKind::Rtcp) => {
-                let Some((_, inbound)) = &mut self.srtp else { return Opened::Failed };
-                return inbound.open_rtcp(datagram).map_or(Opened::Failed, Opened::Rtcp);
+                let Some((_, inbound)) = &mut self.srtp else { return Opened::Early };
+                return match inbound.open_rtcp(datagram) {
+                    Ok(len) => Opened::Rtcp(len),
+                    Err(SrtpError::Replayed) => Opened::Again,
+                    Err(_) => Opened::Failed,
+                };
             }
             None => {}
         }
@@ -141,6 +153,11 @@ impl ClientTransport {
         let datagram = self.outgoing.pop_front()?;
         out.get_mut(..datagram.len())?.copy_from_slice(&datagram);
         Some((to, datagram.len()))
+    }
+
+    /// The own address has changed.
+    pub(super) fn address_changed(&mut self, now: Time) {
+        self.ice.address_changed(now);
     }
 
     /// When [`Self::handle_timeout`] has something to do.

@@ -63,6 +63,10 @@ pub struct LoadReport {
     pub lost_by_server: u64,
     /// Datagrams of all kinds that the impaired network dropped, both ways.
     pub relay_dropped: u64,
+    /// Those that it brought twice.
+    pub relay_copied: u64,
+    /// How often it changed somebody's port.
+    pub relay_rebinds: u64,
     /// Media packets that came twice.
     pub duplicated: u64,
     /// Media packets of another room, or of another publisher than the slot's.
@@ -157,6 +161,12 @@ impl LoadReport {
         if self.relay_dropped > 0 {
             line("  of these lost by the server", self.lost_by_server.to_string());
             line("datagrams that the relay dropped", self.relay_dropped.to_string());
+        }
+        if self.relay_copied + self.relay_rebinds > 0 {
+            line(
+                "brought twice / changes of port",
+                format!("{} / {}", self.relay_copied, self.relay_rebinds),
+            );
         }
         line("packets in the wrong room", self.wrong_group.to_string());
         let Latency { p50, p99, p999, max } = self.latency_us;

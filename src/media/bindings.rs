@@ -59,14 +59,29 @@ impl Worker {
 
     /// Puts the group's program into the slots of its members.
     pub(super) fn fill_slots(&mut self, now: Time, id: GroupId) {
-        let Some(group) = self.groups.get(&id) else { return };
-        let members = group.members.clone();
+        let Some(program) = self.program(id) else { return };
+        let members = self.groups.get(&id).map(|group| group.members.clone()).unwrap_or_default();
+        for member in members {
+            self.fill_slots_of(now, member, &program);
+        }
+    }
+
+    /// Puts the program of a listener's group into its slots.
+    pub(super) fn refill(&mut self, now: Time, listener: Key<Participant>) {
+        let group = self.participants.get(listener).and_then(|listener| listener.group);
+        if let Some(program) = group.and_then(|group| self.program(group)) {
+            self.fill_slots_of(now, listener, &program);
+        }
+    }
+
+    fn program(&self, id: GroupId) -> Option<Program> {
+        let group = self.groups.get(&id)?;
         let mut program = Program {
             talkers: group.seats.iter().collect(),
             heard: group.heard(),
             video: VideoChoice::default(),
         };
-        let present = members.iter().filter_map(|member| self.participants.get(*member));
+        let present = group.members.iter().filter_map(|member| self.participants.get(*member));
         for key in present.flat_map(|member| member.streams.iter().copied()) {
             let Some(stream) = self.streams.get(key).filter(|stream| stream.closed.is_none()) else {
                 continue;
@@ -77,9 +92,7 @@ impl Worker {
             program.video.add(key, stream.kind, stream.seen, talks);
         }
         program.video.rank();
-        for member in members {
-            self.fill_slots_of(now, member, &program);
-        }
+        Some(program)
     }
 
     fn fill_slots_of(&mut self, now: Time, key: Key<Participant>, program: &Program) {
@@ -126,11 +139,14 @@ impl Worker {
         }
     }
 
-    /// Binds a stream to a slot, or reserves the slot where the listener lacks its codec.
+    /// Binds a stream to a slot, or reserves the slot where the listener lacks its codec or a link that
+    /// bears pictures.
     fn occupy(&mut self, now: Time, listener: Key<Participant>, at: usize, key: Key<Stream>) {
         let Some(participant) = self.participants.get_mut(listener) else { return };
         let (listener_epoch, group) = (participant.epoch, participant.group);
-        let slot = participant.session.as_mut().and_then(|session| session.slots.get_mut(at));
+        let Some(session) = participant.session.as_mut() else { return };
+        let is_paused = session.congestion.is_paused();
+        let slot = session.slots.get_mut(at);
         let (Some(slot), Some(stream), Some(group)) = (slot, self.streams.get_mut(key), group) else {
             return;
         };
@@ -139,9 +155,13 @@ impl Worker {
             Some(codec) => codecs.get(usize::from(codec)).is_some_and(Option::is_some),
             None => codecs.iter().any(Option::is_some),
         };
-        match (understands, slot.binding.is_some()) {
-            (true, true) => {}
-            (true, false) => {
+        let reason = match understands {
+            false => Some(SlotReason::Codec),
+            true => (is_paused && slot.line.video).then_some(SlotReason::Congestion),
+        };
+        match (reason, slot.binding.is_some()) {
+            (None, true) => {}
+            (None, false) => {
                 slot.reserved = None;
                 slot.reported_at = None;
                 slot.binding = Some(Binding {
@@ -161,8 +181,8 @@ impl Worker {
                     self.want_keyframe(now, key);
                 }
             }
-            (false, bound) => {
-                let reserved = Some((key, SlotReason::Codec));
+            (Some(reason), bound) => {
+                let reserved = Some((key, reason));
                 if bound {
                     self.unbind(listener, at);
                 }

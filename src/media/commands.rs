@@ -1,6 +1,7 @@
 //! What control asks for besides moves.
 
-use super::feedback::{Arrivals, RoundTrip};
+use super::congestion::Congestion;
+use super::feedback::RoundTrip;
 use super::group::Group;
 use super::intake::{Intake, Line};
 use super::leg::Leg;
@@ -15,6 +16,7 @@ use super::worker::Worker;
 use crate::base::{Epoch, KindSet, ParticipantId, Ssrc, Time};
 use crate::message::{GroupSettings, Placement};
 use crate::transport::Negotiated;
+use crate::wire::rtcp::Arrivals;
 
 impl Worker {
     /// Makes a group or changes it.
@@ -117,6 +119,7 @@ impl Worker {
             is_feedback_due: false,
             transport_cc: 0,
             arrivals: Arrivals::default(),
+            congestion: Congestion::default(),
             round_trip: RoundTrip::default(),
             allowance: RepairAllowance::default(),
             feedback_ssrc,

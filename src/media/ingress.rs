@@ -101,7 +101,11 @@ impl Worker {
             stream.left_out(false);
             return Err(DropReason::Empty);
         }
-        let refusal = stream.refusal(now - incoming.late, incoming.info.index);
+        let is_too_much = stream.kind.is_video() && incoming.is_own && self.overload.is_on(now);
+        let refusal = match stream.refusal(now - incoming.late, incoming.info.index) {
+            None | Some(DropReason::Unbound) if is_too_much => Some(DropReason::Overload),
+            refusal => refusal,
+        };
         let may_go_on = refusal.is_none_or(|reason| reason == DropReason::Unbound);
         let crossed = may_go_on && {
             let (group, needs_look) = (stream.group, listen(stream, incoming, now));
@@ -136,10 +140,17 @@ impl Worker {
             return Err(DropReason::TooLarge);
         }
         self.statistics.media_admitted += 1;
+        self.copy_along(now, stream_key, incoming.info.index);
+        Ok(())
+    }
+
+    /// Puts a copy of a stored packet into the queue of each listener.
+    fn copy_along(&mut self, now: Time, stream_key: Key<Stream>, index: u64) {
         let hold = self.settings.media.hold();
         if !hold.is_zero() && self.flush_at.is_none() {
             self.flush_at = Some(now + hold);
         }
+        let Some(stream) = self.streams.get(stream_key) else { return };
         let segment = stream.segment();
         for route in &stream.routes {
             let listener = self.participants.get_mut(route.listener);
@@ -151,7 +162,7 @@ impl Worker {
             }
             let waiting = Waiting {
                 stream: stream_key,
-                index: incoming.info.index,
+                index,
                 segment,
                 slot: route.slot,
                 video: stream.kind.is_video(),
@@ -162,7 +173,6 @@ impl Worker {
                 self.ready.push_back(route.listener);
             }
         }
-        Ok(())
     }
 }
 

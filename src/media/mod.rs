@@ -7,6 +7,7 @@
 
 mod bindings;
 mod commands;
+mod congestion;
 mod connect;
 mod demux;
 mod fan_out;
@@ -19,6 +20,7 @@ mod leg;
 mod mirror;
 mod moves;
 mod outbox;
+mod overload;
 mod pace;
 mod participant;
 mod rewrite;

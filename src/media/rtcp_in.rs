@@ -1,5 +1,6 @@
 //! What publishers and listeners report. Each is believed about its own SSRCs only.
 
+use super::congestion::MAX_TOLD;
 use super::feedback::{SenderClock, middle_of};
 use super::outbox::{Purpose, Waiting};
 use super::participant::Participant;
@@ -8,7 +9,7 @@ use super::statistics::DropReason;
 use super::worker::Worker;
 use crate::base::{Ssrc, Time};
 use crate::transport::Path;
-use crate::wire::rtcp::{NackView, ReportBlock, ReportBlocks, RtcpPacket, SenderReport, packets};
+use crate::wire::rtcp::{NackView, ReportBlocks, RtcpPacket, SenderReport, packets};
 
 /// Packets asked for again that are looked at per datagram: more than any burst that repairs.
 const MAX_ASKED: usize = 256;
@@ -35,7 +36,7 @@ impl Worker {
         if !session.budget.take(now, len) {
             return Err(DropReason::OverRate);
         }
-        let (mut malformed, mut asked) = (false, MAX_ASKED);
+        let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
         for packet in packets(datagram.get(..len).unwrap_or_default()) {
             match packet {
                 Ok(RtcpPacket::SenderReport(report)) => {
@@ -50,7 +51,15 @@ impl Worker {
                         self.pass_keyframe_request(now, key, ssrc);
                     }
                 }
-                // A BYE has no effect: control says who leaves. Bandwidth estimates choose nothing yet.
+                Ok(RtcpPacket::TransportFeedback(feedback)) => {
+                    let told = feedback.statuses().map_while(|(sequence, delta)| {
+                        left = left.checked_sub(1)?;
+                        Some((sequence, delta.is_some()))
+                    });
+                    self.note_arrivals(now, key, feedback.count, told);
+                }
+                // A BYE has no effect: control says who leaves. Nor has an estimate of a bandwidth: what
+                // is lost says more.
                 Ok(_) => {}
                 Err(_) => malformed = true,
             }
@@ -77,9 +86,45 @@ impl Worker {
         let Some(session) = self.participants.get_mut(key).and_then(|one| one.session.as_mut()) else {
             return;
         };
-        let is_own = |block: &ReportBlock| session.slots.iter().any(|slot| slot.line.ssrc == block.ssrc);
-        for block in blocks.filter(is_own) {
-            session.round_trip.learn(&block, now);
+        let (mut trip, mut shows, mut lost) = (None, false, 0);
+        for block in blocks {
+            let Some(slot) = session.slots.iter().find(|slot| slot.line.ssrc == block.ssrc) else { continue };
+            trip = session.round_trip.learn(&block, now).or(trip);
+            if slot.line.video && slot.binding.is_some() {
+                (shows, lost) = (true, block.fraction_lost.max(lost));
+            }
+        }
+        // Without a picture there is nothing that could pause.
+        if shows && session.congestion.note_report(lost, trip) {
+            self.pause_pictures(now, key);
+        }
+    }
+
+    fn note_arrivals(
+        &mut self,
+        now: Time,
+        key: Key<Participant>,
+        feedback: u8,
+        told: impl Iterator<Item = (u16, bool)>,
+    ) {
+        let Some(session) = self.participants.get_mut(key).and_then(|one| one.session.as_mut()) else {
+            return;
+        };
+        if session.congestion.note_packets(now, feedback, told) {
+            self.pause_pictures(now, key);
+        }
+    }
+
+    /// Lets all pictures of a listener pause whose link is full.
+    fn pause_pictures(&mut self, now: Time, key: Key<Participant>) {
+        let Some(session) = self.participants.get_mut(key).and_then(|one| one.session.as_mut()) else {
+            return;
+        };
+        let shows = session.slots.iter().any(|slot| slot.line.video && slot.binding.is_some());
+        if shows && !session.congestion.is_paused() {
+            session.congestion.pause(now);
+            self.statistics.pauses += 1;
+            self.refill(now, key);
         }
     }
 

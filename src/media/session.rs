@@ -3,7 +3,8 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::feedback::{Arrivals, RoundTrip};
+use super::congestion::Congestion;
+use super::feedback::RoundTrip;
 use super::intake::Intake;
 use super::leg::Leg;
 use super::outbox::Outbox;
@@ -11,6 +12,7 @@ use super::pace::Pace;
 use super::slot::Slot;
 use crate::base::{Bucket, Epoch, Ssrc, Time};
 use crate::transport::Negotiated;
+use crate::wire::rtcp::Arrivals;
 
 /// The share of what a listener was sent that it may ask for again, in percent.
 const REPAIR_PERCENT: u64 = 15;
@@ -92,6 +94,7 @@ pub(super) struct Session {
     pub(super) is_feedback_due: bool,
     pub(super) transport_cc: u16,
     pub(super) arrivals: Arrivals,
+    pub(super) congestion: Congestion,
     pub(super) round_trip: RoundTrip,
     pub(super) allowance: RepairAllowance,
     /// Who we are in feedback to it.

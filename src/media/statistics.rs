@@ -42,6 +42,8 @@ pub enum DropReason {
     Blocked,
     /// Nobody hears its stream at the moment.
     Unbound,
+    /// A picture, while the worker gets less processor time than its packets take.
+    Overload,
     /// Handed over by another worker, for a placement that its sender is not in here.
     Outdated,
     /// A copy whose binding is not of the current placements of both ends. Never sent; anything
@@ -71,7 +73,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 31] = [
+    pub const ALL: [Self; 32] = [
         Self::UnknownSource,
         Self::UnknownUfrag,
         Self::Malformed,
@@ -91,6 +93,7 @@ impl DropReason {
         Self::NotAllowed,
         Self::Blocked,
         Self::Unbound,
+        Self::Overload,
         Self::Outdated,
         Self::WrongEpoch,
         Self::Revoked,
@@ -128,6 +131,7 @@ impl DropReason {
             Self::NotAllowed => "not_allowed",
             Self::Blocked => "blocked",
             Self::Unbound => "unbound",
+            Self::Overload => "overload",
             Self::Outdated => "outdated",
             Self::WrongEpoch => "wrong_epoch",
             Self::Revoked => "revoked",
@@ -231,6 +235,8 @@ pub struct WorkerStatistics {
     pub bytes_out: u64,
     /// Packets found missing at a publisher's and asked for.
     pub nacks_sent: u64,
+    /// How often a listener's pictures had to pause, because its link was full.
+    pub pauses: u64,
     /// Keyframes asked of publishers.
     pub keyframe_requests: u64,
     /// Connections made.

@@ -39,6 +39,10 @@ impl Worker {
             if session.is_some_and(|session| session.has_feedback(&self.streams, now)) {
                 self.feedback_is_due(key);
             }
+            let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
+            if session.is_some_and(|session| session.congestion.resume_if_due(now)) {
+                self.refill(now, key);
+            }
         }
         let flows = self.media_at.is_some_and(|at| now.since(at) < FLOWS);
         self.next_tick = match (flows, anybody_waits) {

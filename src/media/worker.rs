@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::demux::Demux;
 use super::group::Group;
 use super::handover::Handover;
+use super::overload::Overload;
 use super::participant::Participant;
 use super::settings::MediaSettings;
 use super::slab::{Key, Slab};
@@ -91,6 +92,7 @@ pub struct Worker {
     /// How many of the participants are other workers'.
     pub(super) mirrors: usize,
     pub(super) media_at: Option<Time>,
+    pub(super) overload: Overload,
     /// Scratch space, kept so that it is not allocated each time.
     pub(super) candidates: Vec<Candidate>,
     pub(super) plan: Vec<(usize, Option<Key<Stream>>)>,
@@ -131,6 +133,7 @@ impl Worker {
             handovers: BTreeMap::new(),
             mirrors: 0,
             media_at: None,
+            overload: Overload::default(),
             candidates: Vec::new(),
             plan: Vec::new(),
             asked: Vec::new(),
@@ -191,6 +194,11 @@ impl Worker {
     pub fn drop_stale_handover(&mut self, handover: &Handover) {
         let packets = u64::try_from(handover.packets()).unwrap_or(u64::MAX);
         self.statistics.drops.count_many(DropReason::Stale, packets);
+    }
+
+    /// Says whether the sockets held more than was handed in since the last batch.
+    pub fn note_backlog(&mut self, now: Time, is_behind: bool) {
+        self.overload.note(now, is_behind);
     }
 
     /// The next packets to be handed to another worker; call after each batch and timeout until `None`.

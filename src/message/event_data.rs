@@ -252,10 +252,21 @@ impl SlotState {
             "ssrc": self.ssrc,
             "from_seq": self.from_seq,
         });
-        if let Some(SlotReason::Codec) = self.reason {
-            slot = with(slot, "reason", json!("codec"));
+        if let Some(reason) = self.reason {
+            slot = with(slot, "reason", json!(reason.as_str()));
         }
         slot
+    }
+}
+
+impl SlotReason {
+    /// The reason's name in the client protocol.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Codec => "codec",
+            Self::Congestion => "congestion",
+        }
     }
 }
 

@@ -164,6 +164,8 @@ pub struct SdpRefusal {
 pub enum SlotReason {
     /// The listener negotiated no codec that the publisher sends.
     Codec,
+    /// The listener's link does not bear it: its pictures pause and are tried again.
+    Congestion,
 }
 
 /// What one slot carries.

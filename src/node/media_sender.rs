@@ -48,16 +48,17 @@ impl MediaSender {
         &self.sockets
     }
 
-    /// Receives at most one batch from each socket. The error is of the first socket that has one.
+    /// Receives at most one batch from each socket; answers whether one of them may hold more. The error is
+    /// of the first socket that has one.
     pub(super) fn receive(
         &self,
         buffers: &mut ReceiveBuffers,
         mut each: impl FnMut(Path, &mut [u8]),
-    ) -> io::Result<()> {
-        let mut result = Ok(());
+    ) -> io::Result<bool> {
+        let mut result = Ok(false);
         for socket in &self.sockets {
             match socket.receive(buffers, &mut each) {
-                Ok(_) => {}
+                Ok(may_hold_more) => result = result.map(|any| any || may_hold_more),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => result = result.and(Err(error)),
             }

@@ -75,19 +75,20 @@ impl MediaSocket {
             && (self.is_wildcard || path.local.is_none_or(|local| local == self.ip))
     }
 
-    /// Receives at most one batch and hands over each datagram; the answer is how many there were.
+    /// Receives at most one batch and hands over each datagram; answers whether there may be more.
     pub(super) fn receive(
         &self,
         buffers: &mut ReceiveBuffers,
         each: impl FnMut(Path, &mut [u8]),
-    ) -> io::Result<usize> {
+    ) -> io::Result<bool> {
         let received = self.socket.try_io(Interest::READABLE, |socket| self.fill(socket, buffers))?;
         if received < RUNS {
             // The queue is empty, which another call would only say again.
             let _ =
                 self.socket.try_io(Interest::READABLE, |_| Err::<(), _>(io::ErrorKind::WouldBlock.into()));
         }
-        Ok(self.hand_out(buffers, received, each))
+        self.hand_out(buffers, received, each);
+        Ok(received >= RUNS)
     }
 
     /// The same without asking the runtime first, which may not know yet what has come in a pause of the

@@ -1,5 +1,6 @@
 //! The loop of one media worker's thread: its sockets, its commands, its timers.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,7 +15,7 @@ use super::media_sender::MediaSender;
 use super::media_socket::{MediaSocket, ReceiveBuffers};
 use super::peers::{HandedOver, PeerSender, Peers};
 use super::worker_counters::CounterPublisher;
-use crate::base::{Random, Time, WorkerId};
+use crate::base::{Epoch, ParticipantId, Random, Time, WorkerId};
 use crate::media::{Worker, WorkerSettings};
 use crate::message::{MediaCommand, MediaReport};
 use crate::telemetry::{Clock, Metrics};
@@ -137,6 +138,9 @@ struct WorkerLoop {
     handovers: mpsc::Receiver<HandedOver>,
     reports: mpsc::Sender<WorkerReport>,
     unsent_report: Option<MediaReport>,
+    /// Who has said to know of which placement. What waits in a socket may have been sent before that, and
+    /// on a busy machine it waits for long: the worker is told once the sockets are empty.
+    landed: BTreeMap<ParticipantId, Epoch>,
     counters: CounterPublisher,
     /// What is told of segmentation and receive offload.
     offload: [IntGauge; 2],
@@ -181,6 +185,7 @@ impl WorkerLoop {
             handovers: job.handovers,
             reports: job.reports,
             unsent_report: None,
+            landed: BTreeMap::new(),
             counters: CounterPublisher::new(&job.metrics),
             publish_at: job.clock.now() + PUBLISH_EVERY,
             woke_at: job.clock.now(),
@@ -269,6 +274,9 @@ impl WorkerLoop {
 
     fn apply(&mut self, command: ToWorker) {
         match command {
+            ToWorker::Media(MediaCommand::Landed { participant, epoch }) => {
+                self.landed.insert(participant, epoch);
+            }
             ToWorker::Media(command) => self.worker.handle_command(self.clock.now(), command),
             ToWorker::Peer(worker, way) => self.peers.set(worker, way),
             ToWorker::Fail(fault) => fail(fault),
@@ -318,6 +326,12 @@ impl WorkerLoop {
         let received = self.sender.receive(&mut self.receive_buffers, |path, datagram| {
             worker.handle_datagram(now, path, datagram);
         });
+        worker.note_backlog(now, received.as_ref().is_ok_and(|may_hold_more| *may_hold_more));
+        if received.as_ref().is_ok_and(|may_hold_more| !may_hold_more) {
+            for (participant, epoch) in std::mem::take(&mut self.landed) {
+                worker.handle_command(now, MediaCommand::Landed { participant, epoch });
+            }
+        }
         worker.end_batch(now);
         if let Err(error) = received {
             // One that stays says so once a second.

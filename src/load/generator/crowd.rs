@@ -8,7 +8,7 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use super::homecoming::{HomeClock, Homecoming};
-use super::relay::{Fate, Relay, Way};
+use super::relay::{Fate, Impaired, Relay, Way};
 use super::sockets::Sockets;
 use super::{Gathered, GeneratorSettings, Measured, MediaNews, MediaState, Progress, StepSeen};
 use crate::base::{Deadlines, Time};
@@ -28,6 +28,8 @@ struct Client {
     is_deaf: bool,
     /// Whether it stands in the list of those to be looked at.
     is_touched: bool,
+    /// Whether its port has changed and the server has not answered to the new one.
+    is_elsewhere: bool,
 }
 
 /// The participants, by number.
@@ -61,7 +63,7 @@ impl Crowd {
             rate: 1.0,
             deadlines: Deadlines::default(),
             touched: Vec::new(),
-            relay: settings.network.map(Relay::new),
+            relay: settings.network.map(|model| Relay::new(model, settings.clock.now())),
             home: HomeClock::default(),
             gathered: Gathered::default(),
             latency: None,
@@ -79,8 +81,15 @@ impl Crowd {
             self.clients.push(None);
         }
         if let Some(place) = self.clients.get_mut(id) {
-            let state = MediaState::default();
-            *place = Some(Client { participant, began, news, state, is_deaf: false, is_touched: false });
+            *place = Some(Client {
+                participant,
+                began,
+                news,
+                state: MediaState::default(),
+                is_deaf: false,
+                is_touched: false,
+                is_elsewhere: false,
+            });
         }
         self.touch(id);
     }
@@ -135,16 +144,27 @@ impl Crowd {
 
     /// A datagram has come out of a socket; an impaired network may keep or take it.
     pub(super) fn arrive(&mut self, now: Time, id: usize, from: SocketAddr, datagram: &mut [u8]) {
+        if let Some(client) = self.clients.get_mut(id).and_then(Option::as_mut) {
+            client.is_elsewhere = false;
+        }
         let Some(relay) = &mut self.relay else { return self.hear(now, id, from, datagram) };
-        match relay.fate() {
+        let fate = relay.fate(Way::ToParticipant, id);
+        if let (Some(copy), false) = (relay.copy(), fate == Fate::Drop) {
+            relay.hold_in(now + fate.takes() + copy, id, from, datagram);
+        }
+        match fate {
             Fate::Pass => self.hear(now, id, from, datagram),
-            Fate::Delay(delay) => relay.hold(now + delay, Way::ToParticipant, id, from, datagram),
-            Fate::Drop => {
-                let client = self.clients.get_mut(id).and_then(Option::as_mut);
-                if let Some(client) = client.filter(|client| !client.is_deaf) {
-                    client.participant.lose(now, from, datagram);
-                }
-            }
+            Fate::Delay(delay) => relay.hold_in(now + delay, id, from, datagram),
+            Fate::Drop => self.lose(now, id, from, datagram),
+        }
+    }
+
+    /// A datagram never reaches a participant: the network has dropped it, or it went to a port that is
+    /// not the participant's any more.
+    pub(super) fn lose(&mut self, now: Time, id: usize, from: SocketAddr, datagram: &mut [u8]) {
+        let client = self.clients.get_mut(id).and_then(Option::as_mut);
+        if let Some(client) = client.filter(|client| !client.is_deaf) {
+            client.participant.lose(now, from, datagram);
         }
     }
 
@@ -182,12 +202,24 @@ impl Crowd {
     }
 
     /// Does what is due, and sends what there is to send.
-    pub(super) fn go_on(&mut self, sockets: &Sockets) {
+    pub(super) fn go_on(&mut self, sockets: &mut Sockets) {
         let now = self.clock.now();
+        let count = self.clients.len();
+        if let Some(id) = self.relay.as_mut().and_then(|relay| relay.pop_rebind(now, count)) {
+            self.rebind(now, id, sockets);
+        }
         // What the impaired network has kept for long enough.
         while let Some(mut delayed) = self.relay.as_mut().and_then(|relay| relay.pop_due(now)) {
             match delayed.way {
-                Way::ToServer => sockets.send(delayed.id, delayed.server, &delayed.bytes),
+                Way::ToServer => {
+                    let client = self.clients.get(delayed.id).and_then(Option::as_ref);
+                    if let (Some(relay), true) =
+                        (&mut self.relay, client.is_some_and(|client| client.is_elsewhere))
+                    {
+                        relay.note_taken(delayed.sent);
+                    }
+                    sockets.send(delayed.id, delayed.server, &delayed.bytes);
+                }
                 Way::ToParticipant => self.hear(now, delayed.id, delayed.server, &mut delayed.bytes),
             }
         }
@@ -204,6 +236,18 @@ impl Crowd {
         self.touched = touched;
     }
 
+    /// Somebody comes to be at another port.
+    fn rebind(&mut self, now: Time, id: usize, sockets: &mut Sockets) {
+        let client = self.clients.get_mut(id).and_then(Option::as_mut);
+        // Before, there is nothing that could break.
+        let Some(client) = client.filter(|client| client.participant.is_up()) else { return };
+        sockets.rebind(id);
+        client.is_elsewhere = true;
+        client.participant.address_changed(now);
+        self.relay.iter_mut().for_each(Relay::note_rebind);
+        self.touch(id);
+    }
+
     fn look_at(&mut self, id: usize, sockets: &Sockets) {
         let now = self.clock.now();
         let Some(client) = self.clients.get_mut(id).and_then(Option::as_mut) else { return };
@@ -216,10 +260,18 @@ impl Crowd {
                 sockets.send(id, to, datagram);
                 continue;
             };
-            match relay.fate() {
+            let (fate, sent) = (relay.fate(Way::ToServer, id), client.participant.last_sent());
+            if let (Some(copy), false) = (relay.copy(), fate == Fate::Drop) {
+                relay.hold_out(now + fate.takes() + copy, (id, to), datagram, sent);
+            }
+            if fate == Fate::Drop || client.is_elsewhere {
+                // The server believes no address that has not proved itself.
+                relay.note_taken(sent);
+            }
+            match fate {
                 Fate::Pass => sockets.send(id, to, datagram),
-                Fate::Delay(delay) => relay.hold(now + delay, Way::ToServer, id, to, datagram),
-                Fate::Drop => relay.note_taken(client.participant.last_sent()),
+                Fate::Delay(delay) => relay.hold_out(now + delay, (id, to), datagram, sent),
+                Fate::Drop => {}
             }
         }
         self.sent += client.participant.sent() - sent_before;
@@ -254,7 +306,7 @@ impl Crowd {
     /// A step of the measurement ends and the next begins.
     pub(super) fn end_step(&mut self) -> StepSeen {
         let missing = self.clients.iter().flatten().map(|client| client.participant.missing()).sum();
-        let (cpu_ns, heard, dropped) = (own_thread_cpu_ns(), self.heard, self.dropped());
+        let (cpu_ns, heard, dropped) = (own_thread_cpu_ns(), self.heard, self.impaired().dropped);
         let mut seen = StepSeen { missing, cpu_ns, heard, dropped, ..StepSeen::default() };
         if let Some((latency, received)) = &mut self.step {
             seen.received = self.received - *received;
@@ -278,8 +330,8 @@ impl Crowd {
         })
     }
 
-    fn dropped(&self) -> u64 {
-        self.relay.as_ref().map_or(0, Relay::dropped)
+    fn impaired(&self) -> Impaired {
+        self.relay.as_ref().map(Relay::impaired).unwrap_or_default()
     }
 
     /// Everything ends.
@@ -288,7 +340,7 @@ impl Crowd {
             let found = self.remove(id);
             self.gathered.reports.extend(found);
         }
-        self.gathered.dropped = self.dropped();
+        self.gathered.impaired = self.impaired();
         self.gathered.homecomings = self.home.finish();
         self.gathered
     }

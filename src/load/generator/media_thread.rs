@@ -72,7 +72,7 @@ impl MediaThread {
                     self.receive(event.token().0);
                 }
             }
-            self.crowd.go_on(&self.sockets);
+            self.crowd.go_on(&mut self.sockets);
         }
     }
 
@@ -138,7 +138,11 @@ impl MediaThread {
             let now = self.settings.clock.now();
             let Self { sockets, buffers, crowd, .. } = self;
             let result = sockets.receive(at, buffers, |id, from, datagram| {
-                crowd.arrive(now, id, from, datagram);
+                if sockets.is_own(at, id) {
+                    crowd.arrive(now, id, from, datagram);
+                } else {
+                    crowd.lose(now, id, from, datagram);
+                }
             });
             if result.is_err() {
                 return;

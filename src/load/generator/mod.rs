@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 pub(crate) use homecoming::{HomeBy, Homecoming, Homecomings};
 pub(crate) use media_thread::pin_to;
-pub(crate) use relay::NetworkModel;
+pub(crate) use relay::{Impaired, NetworkModel};
 pub(crate) use sockets::{Addressing, SinkSockets};
 
 use crate::base::{Kind, Time};
@@ -192,8 +192,8 @@ pub(crate) struct Gathered {
     pub(crate) joins: Vec<Duration>,
     /// What those found who were brought home.
     pub(crate) homecomings: Homecomings,
-    /// Datagrams of all kinds that an impaired network dropped.
-    pub(crate) dropped: u64,
+    /// What an impaired network did.
+    pub(crate) impaired: Impaired,
 }
 
 /// How the thread works.

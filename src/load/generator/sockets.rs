@@ -4,6 +4,7 @@
 //! serves thousands and the server still sees thousands of hosts. Elsewhere each has a socket.
 
 use std::array;
+use std::collections::BTreeMap;
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
@@ -41,6 +42,8 @@ pub(super) struct Sockets {
     addressing: Addressing,
     gro: bool,
     all: Vec<Socket>,
+    /// How often participants have come to another of the shared sockets.
+    rebinds: BTreeMap<usize, usize>,
 }
 
 /// Where received datagrams are put.
@@ -63,7 +66,7 @@ impl Sockets {
     /// # Errors
     /// Of the system.
     pub(super) fn open(addressing: Addressing, gro: bool, registry: &Registry) -> io::Result<Self> {
-        let mut sockets = Self { addressing, gro, all: Vec::new() };
+        let mut sockets = Self { addressing, gro, all: Vec::new(), rebinds: BTreeMap::new() };
         if let Addressing::Loopback { sockets: count } = addressing {
             for _ in 0..count.max(1) {
                 sockets.bind(Ipv4Addr::UNSPECIFIED.into(), registry)?;
@@ -115,9 +118,23 @@ impl Sockets {
 
     fn place(&self, id: usize) -> (usize, Option<IpAddr>) {
         match self.addressing {
-            Addressing::Loopback { .. } => (id % self.all.len().max(1), Some(loopback(id))),
+            Addressing::Loopback { .. } => {
+                let rebinds = self.rebinds.get(&id).copied().unwrap_or(0);
+                ((id + rebinds) % self.all.len().max(1), Some(loopback(id)))
+            }
             Addressing::Own(_) => (id, None),
         }
+    }
+
+    /// From now on a participant sends from another port, and what comes to the old one is not its.
+    /// Only where sockets are shared.
+    pub(super) fn rebind(&mut self, id: usize) {
+        *self.rebinds.entry(id).or_default() += 1;
+    }
+
+    /// Whether a socket is the one that a participant sends from.
+    pub(super) fn is_own(&self, at: usize, id: usize) -> bool {
+        self.place(id).0 == at
     }
 
     /// Sends a participant's datagram; what the system does not take is lost, as on a network.

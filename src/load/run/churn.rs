@@ -9,10 +9,10 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::super::generator::{HomeBy, Order};
-use super::LoadError;
 use super::acts::Acted;
 use super::stage::{Stage, interval_of};
-use crate::base::Time;
+use super::{LoadError, failed};
+use crate::base::{Kind, Time};
 
 /// How long is listened to the parent rooms after the last destruction.
 const AT_HOME: Duration = Duration::from_millis(500);
@@ -29,8 +29,6 @@ struct Rhythm {
     step: Step,
     interval: Duration,
     due: Time,
-    /// Rooms have their turn one after the other.
-    turn: usize,
 }
 
 /// One parent room: who is moved about, and where.
@@ -43,6 +41,7 @@ struct Meeting {
 }
 
 /// Moves, clears and destroys at the scenario's rates until `ends`; then destroys all breakout rooms.
+/// Each parent room goes its own way, so that none waits for another's acks.
 ///
 /// # Errors
 /// Where the server refuses something.
@@ -54,30 +53,17 @@ pub(super) async fn churn(stage: &Stage<'_>, ends: Time) -> Result<Acted, LoadEr
         meeting.open(stage).await?;
         meetings.push(meeting);
     }
-    let mut acted = Acted::default();
-    let mut rhythms = rhythms(stage);
-    while let Some(next) = rhythms.iter_mut().min_by_key(|rhythm| rhythm.due).filter(|next| next.due < ends) {
-        stage.until(next.due).await;
-        // Rather slower than asked than ever more at once.
-        next.due = (next.due + next.interval).max(stage.clock().now());
-        let at = next.turn % meetings.len().max(1);
-        next.turn += 1;
-        let Some(meeting) = meetings.get_mut(at) else { break };
-        match next.step {
-            Step::Move => acted.move_acks.extend(meeting.step(stage).await?),
-            Step::BringHome(by) => {
-                let took = meeting.bring_home(stage, by).await?;
-                match by {
-                    HomeBy::Clear => acted.clears += 1,
-                    HomeBy::Destroy => {
-                        acted.destroy_acks.push(took);
-                        meeting.open(stage).await?;
-                    }
-                }
-            }
-        }
+    if stage.scenario.operations.movers_talk {
+        talk(stage, true).await?;
     }
-    stage.until(ends).await;
+    let mut acted = Acted::default();
+    let churned = meetings.iter_mut().map(|meeting| meeting.churn(stage, ends));
+    for one in join_all(churned).await {
+        let one = one?;
+        acted.move_acks.extend(one.move_acks);
+        acted.clears += one.clears;
+        acted.destroy_acks.extend(one.destroy_acks);
+    }
     let asked = stage.clock().now();
     let ended = meetings.iter_mut().map(|meeting| meeting.bring_home(stage, HomeBy::Destroy));
     for took in join_all(ended).await {
@@ -86,11 +72,24 @@ pub(super) async fn churn(stage: &Stage<'_>, ends: Time) -> Result<Acted, LoadEr
     acted.destroy_spread = stage.clock().now().since(asked);
     acted.moves = u64::try_from(acted.move_acks.len()).unwrap_or(0);
     sleep(AT_HOME).await;
+    if stage.scenario.operations.movers_talk {
+        talk(stage, false).await?;
+    }
     Ok(acted)
 }
 
-/// Each begins half an interval after the start, so that what is rare happens in a short run, too.
-fn rhythms(stage: &Stage<'_>) -> Vec<Rhythm> {
+/// Those who change rooms talk, or fall silent.
+async fn talk(stage: &Stage<'_>, on: bool) -> Result<(), LoadError> {
+    for number in stage.rooms().flat_map(|room| stage.listeners(room)) {
+        let person = stage.person(number)?;
+        person.publish(Kind::Audio, on).await.map_err(|error| failed(person, error))?;
+    }
+    Ok(())
+}
+
+/// A room's part of all. What is rare begins half an interval after the start in the first room, so that
+/// it happens in a short run, too; the rooms have their turn one after the other.
+fn rhythms(stage: &Stage<'_>, room: usize) -> Vec<Rhythm> {
     let operations = &stage.scenario.operations;
     let steps = [
         (Step::Move, operations.moves),
@@ -101,12 +100,42 @@ fn rhythms(stage: &Stage<'_>) -> Vec<Rhythm> {
     let rhythm = |(step, per_second)| {
         let interval = interval_of(per_second)?;
         let first = if step == Step::BringHome(HomeBy::Destroy) { interval } else { interval / 2 };
-        Some(Rhythm { step, interval, due: now + first, turn: 0 })
+        let turn = u32::try_from(room).unwrap_or(0);
+        let rooms = u32::try_from(stage.scenario.people.rooms).unwrap_or(1);
+        Some(Rhythm { step, interval: interval * rooms, due: now + first + interval * turn })
     };
     steps.into_iter().filter_map(rhythm).collect()
 }
 
 impl Meeting {
+    /// Moves, clears and destroys here until `ends`.
+    async fn churn(&mut self, stage: &Stage<'_>, ends: Time) -> Result<Acted, LoadError> {
+        let mut acted = Acted::default();
+        let mut rhythms = rhythms(stage, self.room);
+        while let Some(next) =
+            rhythms.iter_mut().min_by_key(|rhythm| rhythm.due).filter(|next| next.due < ends)
+        {
+            stage.until(next.due).await;
+            // Rather slower than asked than ever more at once.
+            next.due = (next.due + next.interval).max(stage.clock().now());
+            match next.step {
+                Step::Move => acted.move_acks.extend(self.step(stage).await?),
+                Step::BringHome(by) => {
+                    let took = self.bring_home(stage, by).await?;
+                    match by {
+                        HomeBy::Clear => acted.clears += 1,
+                        HomeBy::Destroy => {
+                            acted.destroy_acks.push(took);
+                            self.open(stage).await?;
+                        }
+                    }
+                }
+            }
+        }
+        stage.until(ends).await;
+        Ok(acted)
+    }
+
     /// Makes the breakout rooms.
     async fn open(&mut self, stage: &Stage<'_>) -> Result<(), LoadError> {
         let breakouts = &stage.scenario.breakouts;

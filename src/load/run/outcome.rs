@@ -90,7 +90,9 @@ impl LoadReport {
         self.destroy_ms = Percentiles::of(&home.destroys);
         self.clear_ms = Percentiles::of(&home.clears);
         self.brought_home = u64::try_from(home.destroys.len() + home.clears.len()).unwrap_or(0);
-        self.relay_dropped = gathered.dropped;
+        let impaired = &gathered.impaired;
+        self.relay_dropped = impaired.dropped;
+        (self.relay_copied, self.relay_rebinds) = (impaired.copied, impaired.rebinds);
         if home.deaf > 0 {
             let deaf = home.deaf;
             self.problem(format!("{deaf} were brought home and heard nothing of their parent room"));

@@ -81,7 +81,11 @@ impl Scenario {
             ("operations", "clears", operations.clears, 0.0, 100.0),
             ("operations", "destroys", operations.destroys, 0.0, 100.0),
             ("network", "loss", network.loss, 0.0, 0.5),
+            ("network", "burst", f64::from(network.burst), 1.0, 50.0),
+            ("network", "delay_ms", network.delay_ms, 0.0, 500.0),
             ("network", "jitter_ms", network.jitter_ms, 0.0, 200.0),
+            ("network", "copies", network.copies, 0.0, 0.5),
+            ("network", "rebinds", network.rebinds, 0.0, 100.0),
         ] {
             // Also what is not a number is not within.
             if !(least..=most).contains(&value) {

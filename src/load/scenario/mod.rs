@@ -168,6 +168,8 @@ pub struct Operations {
     pub clears: f64,
     /// Parent rooms whose breakout rooms are destroyed, and made anew.
     pub destroys: f64,
+    /// Whether those who change rooms talk, wherever they are.
+    pub movers_talk: bool,
 }
 
 /// `[network]`: what lies between participants and server, each way alike.
@@ -176,15 +178,23 @@ pub struct Operations {
 pub struct Network {
     /// The share of datagrams that is dropped.
     pub loss: f64,
-    /// Each is delayed by up to this.
+    /// How many that follow each other are dropped together at the most.
+    pub burst: u32,
+    /// Each takes this long.
+    pub delay_ms: f64,
+    /// And longer by up to this, so that later ones overtake it.
     pub jitter_ms: f64,
+    /// The share of datagrams that comes twice.
+    pub copies: f64,
+    /// How often a second somebody's port changes, on loopback.
+    pub rebinds: f64,
     /// What decides which.
     pub seed: u64,
 }
 
 impl Default for Network {
     fn default() -> Self {
-        Self { loss: 0.0, jitter_ms: 0.0, seed: 1 }
+        Self { loss: 0.0, burst: 1, delay_ms: 0.0, jitter_ms: 0.0, copies: 0.0, rebinds: 0.0, seed: 1 }
     }
 }
 
@@ -286,9 +296,10 @@ impl Scenario {
 
     /// The network, where it is not perfect.
     pub(super) fn network_model(&self) -> Option<NetworkModel> {
-        let Network { loss, jitter_ms, seed } = self.network;
-        let jitter = Duration::from_secs_f64(jitter_ms.max(0.0) / 1_000.0);
-        (loss > 0.0 || !jitter.is_zero()).then_some(NetworkModel { loss, jitter, seed })
+        let Network { loss, burst, delay_ms, jitter_ms, copies, rebinds, seed } = self.network;
+        let [delay, jitter] = [delay_ms, jitter_ms].map(|ms| Duration::from_secs_f64(ms.max(0.0) / 1_000.0));
+        let is_perfect = loss + copies + rebinds <= 0.0 && delay.is_zero() && jitter.is_zero();
+        (!is_perfect).then_some(NetworkModel { loss, burst, delay, jitter, copies, rebinds, seed })
     }
 
     /// The same for a raw sender, at `rate` times the usual speed. Of sound and picture it sends what

@@ -97,6 +97,13 @@ impl Operations {
     /// All of them, at rates that go with that of the moves.
     #[must_use]
     pub fn churn(moves: f64) -> Self {
-        Self { moves, joins: moves / 5.0, stay_seconds: 1.0, clears: moves / 20.0, destroys: moves / 20.0 }
+        Self {
+            moves,
+            joins: moves / 5.0,
+            stay_seconds: 1.0,
+            clears: moves / 20.0,
+            destroys: moves / 20.0,
+            movers_talk: false,
+        }
     }
 }

@@ -4,9 +4,7 @@ mod keyframes;
 mod lateness;
 mod nack;
 mod reports;
-mod twcc;
 
 pub(super) use keyframes::KeyframeRequests;
 pub(super) use nack::Missing;
 pub(super) use reports::{Reception, RoundTrip, SenderClock, middle_of};
-pub(super) use twcc::Arrivals;

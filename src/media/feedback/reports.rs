@@ -132,19 +132,18 @@ impl RoundTrip {
         self.next = (self.next + 1) % Self::REMEMBERED;
     }
 
-    /// Learns from a report block of the peer (RFC 3550 section 6.4.1).
-    pub(crate) fn learn(&mut self, block: &ReportBlock, now: Time) {
+    /// Learns from a report block of the peer (RFC 3550 section 6.4.1); answers what it measured.
+    pub(crate) fn learn(&mut self, block: &ReportBlock, now: Time) -> Option<Duration> {
         if block.last_sender_report == 0 {
-            return;
+            return None;
         }
-        let Some((_, at)) = self.sent.iter().find(|(ntp, _)| *ntp == block.last_sender_report) else {
-            return;
-        };
-        let Some(trip) = now.since(*at).checked_sub(from_report_units(block.delay)) else { return };
+        let (_, at) = self.sent.iter().find(|(ntp, _)| *ntp == block.last_sender_report)?;
+        let trip = now.since(*at).checked_sub(from_report_units(block.delay))?;
         if trip > Self::LONGEST {
-            return;
+            return None;
         }
         self.measured = Some(self.measured.map_or(trip, |before| (before * 7 + trip) / 8));
+        Some(trip)
     }
 
     /// Takes what the handshake says.

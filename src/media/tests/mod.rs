@@ -1,5 +1,6 @@
 //! The worker as a whole, over plaintext legs and in virtual time.
 
+mod congestion;
 mod feedback;
 mod flags;
 mod groups;

@@ -1,5 +1,6 @@
 //! RTCP packets (RFC 3550 section 6, RFC 4585, RFC 5104): views over a compound, and writers.
 
+mod arrivals;
 mod bye;
 mod keyframe_request;
 mod nack;
@@ -8,6 +9,7 @@ mod report;
 mod sdes;
 mod transport_feedback;
 
+pub use arrivals::Arrivals;
 pub use bye::{ByeView, write_bye};
 pub use keyframe_request::{FirView, PliView, write_fir, write_pli};
 pub use nack::{NackView, write_nack};

@@ -1,11 +1,11 @@
-//! Transport-wide feedback to a publisher: which of its packets came when
+//! What transport-wide feedback tells a sender: which of its packets came when
 //! (draft-holmer-rmcat-transport-wide-cc-extensions-01).
 
 use std::time::Duration;
 
+use super::{TransportFeedback, write_transport_feedback};
 use crate::base::{Ssrc, Time};
 use crate::wire::WireError;
-use crate::wire::rtcp::{TransportFeedback, write_transport_feedback};
 use crate::wire::sequence::SequenceUnwrapper;
 
 /// Packets remembered between two feedbacks: 100 ms at 5,000 packets a second.
@@ -13,14 +13,14 @@ const MAX_ARRIVALS: usize = 512;
 /// The widest range of numbers that one feedback speaks of.
 const MAX_SPAN: u64 = 512;
 /// Time between two feedbacks.
-pub(crate) const INTERVAL: Duration = Duration::from_millis(50);
+const INTERVAL: Duration = Duration::from_millis(50);
 
 const TICK_MICROS: u64 = 250;
 const REFERENCE_MICROS: u64 = 64_000;
 
 /// Arrivals since the last feedback.
 #[derive(Debug, Default)]
-pub(crate) struct Arrivals {
+pub struct Arrivals {
     numbers: SequenceUnwrapper,
     waiting: Vec<(u64, Time)>,
     statuses: Vec<Option<i16>>,
@@ -30,7 +30,7 @@ pub(crate) struct Arrivals {
 
 impl Arrivals {
     /// Notes a packet; one beyond the bound is not reported and counts as lost at the sender.
-    pub(crate) fn note(&mut self, sequence: u16, now: Time) {
+    pub fn note(&mut self, sequence: u16, now: Time) {
         let number = self.numbers.unwrap(sequence);
         if self.waiting.len() < MAX_ARRIVALS {
             self.waiting.push((number, now));
@@ -38,7 +38,8 @@ impl Arrivals {
     }
 
     /// Whether a feedback is due.
-    pub(crate) fn is_due(&self, now: Time) -> bool {
+    #[must_use]
+    pub fn is_due(&self, now: Time) -> bool {
         !self.waiting.is_empty()
             && (self.sent_at.is_none_or(|sent| now.since(sent) >= INTERVAL)
                 || self.waiting.len() > MAX_ARRIVALS / 2)
@@ -49,7 +50,7 @@ impl Arrivals {
     /// # Errors
     ///
     /// A buffer that is too small; what waited is forgotten.
-    pub(crate) fn write(
+    pub fn write(
         &mut self,
         now: Time,
         sender: Ssrc,

@@ -1,0 +1,252 @@
+//! Whether a listener's link bears its pictures.
+//!
+//! There are no layers to choose from: a stream fits or it does not. While it does not, all pictures of
+//! the listener pause, so that its sound has the link. Nothing says beforehand whether they fit again, so
+//! after a short while it is tried. What a listener says of its link changes its own slots only.
+
+use std::time::Duration;
+
+use crate::base::Time;
+use crate::wire::sequence::SequenceUnwrapper;
+
+/// Packets are judged in windows of this length, which hold at least as many as [`LEAST_PACKETS`].
+const WINDOW: Duration = Duration::from_millis(250);
+const LEAST_PACKETS: u32 = 20;
+/// While pictures are on trial after a pause, windows are this long: sound has to bear the trial.
+const TRIAL_WINDOW: Duration = Duration::from_millis(100);
+const TRIAL: Duration = Duration::from_secs(1);
+/// The percentage of a window that is lost on a full link. A bad radio loses 20 and is not full.
+const FULL_PERCENT: u32 = 40;
+/// As many lost in a row are a link that was gone for a moment, and not one that is full.
+const GONE: u64 = 50;
+/// Of a listener that tells of no single packets: the part lost, of 256, in two reports that follow each
+/// other.
+const FULL_REPORT: u8 = 64;
+/// How much longer than the shortest lately a round trip is in both of them where a queue is full.
+const LONG_QUEUE: Duration = Duration::from_millis(500);
+/// How long pictures pause at first, and at the most.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// Who is full again as soon as this after a pause pauses for longer.
+const RELAPSE: Duration = Duration::from_secs(10);
+/// Packets told of by one datagram that are looked at: more than a listener is sent between two.
+pub(super) const MAX_TOLD: usize = 1_024;
+
+/// One listener's link.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Congestion {
+    numbers: SequenceUnwrapper,
+    /// What the next feedback begins with, if nothing is lost.
+    expected: Option<u64>,
+    /// The count of the last feedback.
+    feedback: Option<u8>,
+    window: Window,
+    /// Reports in a row that told of a full link.
+    full_reports: u32,
+    shortest_trip: Option<Duration>,
+    paused_until: Option<Time>,
+    pause: Duration,
+    resumed_at: Option<Time>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Window {
+    since: Option<Time>,
+    sent: u32,
+    lost: u32,
+}
+
+impl Congestion {
+    /// Whether pictures pause.
+    pub(super) const fn is_paused(&self) -> bool {
+        self.paused_until.is_some()
+    }
+
+    /// Takes what a feedback, by its own count, says of packets by their transport-wide numbers: whether
+    /// each has come. Answers whether the link is full.
+    pub(super) fn note_packets(
+        &mut self,
+        now: Time,
+        feedback: u8,
+        told: impl Iterator<Item = (u16, bool)>,
+    ) -> bool {
+        let before = self.feedback.replace(feedback);
+        // What a lost feedback would have told of may all have come.
+        let mut follows = before.is_none_or(|before| before.wrapping_add(1) == feedback);
+        let mut lost_in_a_row = 0;
+        for (sequence, came) in told {
+            let number = self.numbers.unwrap(sequence);
+            let expected = self.expected.unwrap_or(number);
+            if number < expected {
+                // One that was late, and counted as lost.
+                self.window.lost = self.window.lost.saturating_sub(u32::from(came));
+                continue;
+            }
+            // What is between two feedbacks that follow each other was lost as well.
+            if std::mem::replace(&mut follows, true) {
+                lost_in_a_row += number - expected;
+            }
+            self.expected = Some(number + 1);
+            if came {
+                self.end_loss(lost_in_a_row);
+                lost_in_a_row = 0;
+                self.window.sent += 1;
+            } else {
+                lost_in_a_row += 1;
+            }
+        }
+        self.end_loss(lost_in_a_row);
+        let since = *self.window.since.get_or_insert(now);
+        let is_trial = self.resumed_at.is_some_and(|at| now.since(at) < TRIAL);
+        let window = if is_trial { TRIAL_WINDOW } else { WINDOW };
+        if now.since(since) < window || self.window.sent < LEAST_PACKETS {
+            return false;
+        }
+        let Window { sent, lost, .. } = std::mem::take(&mut self.window);
+        lost * 100 > sent * FULL_PERCENT
+    }
+
+    fn end_loss(&mut self, in_a_row: u64) {
+        if let Some(lost) = u32::try_from(in_a_row).ok().filter(|_| in_a_row < GONE) {
+            self.window.sent += lost;
+            self.window.lost += lost;
+        }
+    }
+
+    /// Takes a receiver report: the greatest part of a picture's packets that was lost, of 256, and a
+    /// round trip if it measured one. Answers whether the link is full.
+    pub(super) fn note_report(&mut self, lost: u8, trip: Option<Duration>) -> bool {
+        let shortest = self.shortest_trip.unwrap_or(Duration::MAX);
+        let is_long = trip.is_some_and(|trip| trip > shortest.saturating_add(LONG_QUEUE));
+        if let Some(trip) = trip {
+            // Ways change: what was shortest once is not for ever.
+            let grown = shortest.saturating_add(trip.saturating_sub(shortest) / 64);
+            self.shortest_trip = Some(trip.min(grown));
+        }
+        self.full_reports = if lost > FULL_REPORT || is_long { self.full_reports + 1 } else { 0 };
+        self.full_reports >= 2
+    }
+
+    /// Pictures pause from now on.
+    pub(super) fn pause(&mut self, now: Time) {
+        let is_relapse = self.resumed_at.is_some_and(|at| now.since(at) < RELAPSE);
+        self.pause = if is_relapse { (self.pause * 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
+        self.paused_until = Some(now + self.pause);
+    }
+
+    /// Lets pictures go on if it is time; answers whether they do from now on.
+    pub(super) fn resume_if_due(&mut self, now: Time) -> bool {
+        if self.paused_until.is_none_or(|until| until > now) {
+            return false;
+        }
+        self.paused_until = None;
+        self.resumed_at = Some(now);
+        self.window = Window::default();
+        self.full_reports = 0;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Time {
+        Time(1_000_000_000) + Duration::from_millis(ms)
+    }
+
+    fn next_of(congestion: &Congestion) -> u8 {
+        congestion.feedback.map_or(7, |last| last.wrapping_add(1))
+    }
+
+    /// Feedback every 50 ms of 20 packets each, of which those come that the rule says; when it was full.
+    fn full_at(congestion: &mut Congestion, from: u64, ms: u64, comes: impl Fn(u64) -> bool) -> Vec<u64> {
+        let mut full = Vec::new();
+        for step in from / 50..(from + ms) / 50 {
+            let numbers = step * 20..step * 20 + 20;
+            // Nobody tells that nothing came.
+            if !numbers.clone().any(&comes) {
+                continue;
+            }
+            let told = numbers.map(|number| (u16::try_from(number & 0xffff).unwrap(), comes(number)));
+            let feedback = next_of(congestion);
+            if congestion.note_packets(at(step * 50), feedback, told) {
+                full.push(step * 50);
+            }
+        }
+        full
+    }
+
+    #[test]
+    fn a_full_link_is_told_within_half_a_second_and_a_bad_radio_is_not_one() {
+        let mut congestion = Congestion::default();
+        assert!(full_at(&mut congestion, 0, 10_000, |number| number % 5 != 0).is_empty(), "20 %");
+        let full = full_at(&mut congestion, 10_000, 1_000, |number| number % 2 == 0);
+        assert!(full.first().is_some_and(|ms| *ms < 10_500), "{full:?}");
+    }
+
+    #[test]
+    fn what_no_feedback_tells_of_is_lost_and_what_is_late_is_not() {
+        let told = |number: u64| (u16::try_from(number & 0xffff).unwrap(), true);
+        let mut congestion = Congestion::default();
+        let mut full = 0;
+        for step in 0..20 {
+            let feedback = next_of(&congestion);
+            let came = (step * 20..step * 20 + 9).map(told);
+            full += u32::from(congestion.note_packets(at(step * 50), feedback, came));
+        }
+        assert!(full >= 2, "{full}");
+        let mut congestion = Congestion::default();
+        for step in (0..40).filter(|step| step % 2 == 0) {
+            let came = (step * 20..step * 20 + 20).map(told);
+            let feedback = u8::try_from(step).unwrap();
+            assert!(!congestion.note_packets(at(step * 50), feedback, came), "every other one is lost");
+        }
+        let mut congestion = Congestion::default();
+        for step in 0..20 {
+            let late = (step * 20_u64).saturating_sub(11)..step * 20;
+            let numbers = (step * 20..step * 20 + 9).chain(late);
+            let feedback = next_of(&congestion);
+            assert!(!congestion.note_packets(at(step * 50), feedback, numbers.map(told)), "step {step}");
+        }
+    }
+
+    #[test]
+    fn a_link_that_was_gone_is_not_full() {
+        let mut congestion = Congestion::default();
+        assert!(full_at(&mut congestion, 0, 5_000, |number| !(600..1_400).contains(&number)).is_empty());
+    }
+
+    #[test]
+    fn two_reports_in_a_row_tell_of_loss_or_of_a_long_queue() {
+        let mut congestion = Congestion::default();
+        let trip = |ms| Some(Duration::from_millis(ms));
+        assert!(!congestion.note_report(200, trip(50)));
+        assert!(!congestion.note_report(0, trip(50)));
+        assert!(!congestion.note_report(200, None));
+        assert!(congestion.note_report(70, None));
+        assert!(!congestion.note_report(0, None));
+        assert!(!congestion.note_report(0, trip(900)));
+        assert!(congestion.note_report(0, trip(900)));
+    }
+
+    #[test]
+    fn pauses_grow_while_it_stays_full_and_are_never_long() {
+        let mut congestion = Congestion::default();
+        let (mut now, mut pauses) = (at(0), Vec::new());
+        for _ in 0..5 {
+            congestion.pause(now);
+            let began = now;
+            while !congestion.resume_if_due(now) {
+                assert!(congestion.is_paused());
+                now = now + Duration::from_millis(100);
+            }
+            pauses.push(now.since(began).as_millis());
+            now = now + Duration::from_millis(400);
+        }
+        assert_eq!(pauses, [1_000, 2_000, 3_000, 3_000, 3_000]);
+        now = now + RELAPSE;
+        congestion.pause(now);
+        assert!(congestion.resume_if_due(now + FIRST_PAUSE));
+    }
+}
