@@ -9,7 +9,9 @@ use super::ice::ClientIce;
 use super::judge::{Judge, Sent, SlotClaim, Verdict, Wrong};
 use super::mark::Mark;
 use super::reception::Reception;
-use super::source::{Labels, Pattern, Place, Source};
+use super::repair::Repair;
+use super::settings::{ParticipantSettings, SENT_KINDS, ServerKind};
+use super::source::{Labels, Place, Source, StreamStart, is_as_published};
 use super::tally::Tally;
 use super::transport::{ClientTransport, Opened};
 use crate::base::{Kind, Mid, Random, Ssrc, Time};
@@ -24,55 +26,13 @@ use crate::wire::demux::{DatagramKind, classify};
 use crate::wire::rtcp::{RtcpPacket, packets};
 use crate::wire::rtp::RtpView;
 
-/// Whose server it is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ServerKind {
-    /// Tells by `slots` events who is heard where, and the judge takes it at its word.
-    Anteroom,
-    /// Tells nothing: packets are counted by the marks of their publishers.
-    Other,
-}
-
-/// What a synthetic participant is like.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ParticipantSettings {
-    /// Whose server it meets.
-    pub server: ServerKind,
-    /// What it may send.
-    pub sends: Vec<Kind>,
-    /// Audio slots.
-    pub audio_slots: usize,
-    /// Video slots.
-    pub video_slots: usize,
-    /// The SRTP profiles that it offers in DTLS, in its order.
-    pub profiles: Vec<SrtpProfile>,
-    /// How it speaks.
-    pub audio: Pattern,
-    /// How it sends its camera, screen and canvas.
-    pub video: Pattern,
-}
-
-impl Default for ParticipantSettings {
-    fn default() -> Self {
-        // Browsers list CM first as well.
-        let profiles = vec![SrtpProfile::AesCm128HmacSha1_80, SrtpProfile::AeadAes128Gcm];
-        Self {
-            server: ServerKind::Anteroom,
-            sends: SENT_KINDS.into_iter().map(|(kind, _)| kind).collect(),
-            audio_slots: 6,
-            video_slots: 3,
-            profiles,
-            audio: Pattern::AUDIO,
-            video: Pattern::SCREEN,
-        }
-    }
-}
-
 /// A marked packet that has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Heard {
     /// What its publisher wrote into it.
     pub mark: Mark,
+    /// Whether the payload is as its publisher made it, but for what a server may rewrite.
+    pub intact: bool,
 }
 
 /// Why a synthetic participant cannot go on.
@@ -105,9 +65,6 @@ pub struct ParticipantReport {
 const NOBODYS_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);
 const CODECS: [Codec; 2] = [Codec::Opus, Codec::Vp8];
 
-const SENT_KINDS: [(Kind, &str); 4] =
-    [(Kind::Audio, "0"), (Kind::Video, "1"), (Kind::Share, "2"), (Kind::Canvas, "3")];
-
 /// A participant. [`Self::offer`], [`Self::answer`], then datagrams, timers and `slots`.
 pub struct Participant {
     settings: ParticipantSettings,
@@ -129,6 +86,7 @@ pub struct Participant {
     tally: Tally,
     first_packet: FirstPacket,
     reception: Reception,
+    repair: Repair,
     report: ParticipantReport,
 }
 
@@ -198,6 +156,7 @@ impl Participant {
             tally: Tally::default(),
             first_packet: FirstPacket::default(),
             reception: Reception::default(),
+            repair: Repair::default(),
             report: ParticipantReport::default(),
         }
     }
@@ -219,6 +178,9 @@ impl Participant {
         let remote = IceCredentials { ufrag: answer.ufrag.clone(), pwd: answer.pwd.clone() };
         self.connect(now, remote, candidates.clone(), &answer.fingerprint)?;
         self.audio_slots = answer.slots.iter().filter(|slot| !slot.video).map(|slot| slot.ssrc).collect();
+        if self.settings.repairs {
+            self.repair.begin(&answer.slots);
+        }
         self.sources = self.make_sources(&answer);
         Ok(candidates)
     }
@@ -271,9 +233,8 @@ impl Participant {
                 transport_cc: line.extensions.transport_cc,
             };
             let pattern = if kind.is_video() { self.settings.video } else { self.settings.audio };
-            // The first sequence number of a stream is below 2^15 (RFC 3711 section 3.3.1).
-            let first = u16::try_from(self.random.below(1 << 15)).unwrap_or(0);
-            sources.push(Source::new(*kind, pattern, labels, first));
+            let drawn = StreamStart::draw(&mut self.random);
+            sources.push(Source::new(*kind, pattern, labels, self.settings.start.unwrap_or(drawn)));
         }
         sources
     }
@@ -336,6 +297,23 @@ impl Participant {
         self.sources.iter_mut().filter(|source| !source.kind().is_video()).for_each(|s| s.set_level(level));
     }
 
+    /// Asks once more for the newest packets of every video slot, whosever they were.
+    pub fn ask_again(&mut self) {
+        self.repair.ask_again();
+    }
+
+    /// Whether something is to be asked for that did not come.
+    #[must_use]
+    pub fn misses(&self) -> bool {
+        self.repair.is_due()
+    }
+
+    /// Nothing is judged until the next word about the slots, and nothing that was sent before it: what
+    /// was said meanwhile is not known.
+    pub fn lose_track(&mut self) {
+        self.judge = Judge::forgetful();
+    }
+
     /// The message that ends a move has come.
     pub fn moved(&mut self, now: Time) {
         self.first_packet.moved(now);
@@ -371,7 +349,16 @@ impl Participant {
             return None;
         };
         self.report.received += 1;
-        let mark = Mark::find(view.payload());
+        if let Some(repeated) = self.repair.open(view.ssrc(), view.payload()) {
+            let found = Mark::find(repeated.payload);
+            if let Some(index) = repeated.index {
+                self.judge.packet(repeated.slot, index, found.map(|(_, mark)| mark));
+            }
+            return found.map(|found| self.heard(repeated.payload, found));
+        }
+        self.repair.packet(view.ssrc(), index);
+        let found = Mark::find(view.payload());
+        let mark = found.map(|(_, mark)| mark);
         match self.settings.server {
             ServerKind::Anteroom => self.judge.packet(view.ssrc(), index, mark),
             ServerKind::Other => self.tally.packet(self.place.map(|place| place.room), mark),
@@ -381,7 +368,12 @@ impl Participant {
         if is_sound {
             self.first_packet.packet(now, view.ssrc(), index, mark.map(|mark| mark.room));
         }
-        mark.map(|mark| Heard { mark })
+        found.map(|found| self.heard(view.payload(), found))
+    }
+
+    fn heard(&self, payload: &[u8], (at, mark): (usize, Mark)) -> Heard {
+        let pattern = if mark.kind.is_video() { self.settings.video } else { self.settings.audio };
+        Heard { mark, intact: is_as_published(payload, at, &mark, pattern.payload_len) }
     }
 
     fn on_rtcp(&mut self, now: Time, compound: &[u8]) {
@@ -412,6 +404,9 @@ impl Participant {
         if let Ok(Some(len)) = self.reception.poll(now, sender, out) {
             return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
         }
+        if let Ok(Some(len)) = self.repair.poll(sender, out) {
+            return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
+        }
         let place = self.place?;
         for source in &mut self.sources {
             let sent = (place.client, source.kind(), source.counter());
@@ -440,7 +435,7 @@ impl Participant {
         if let Opened::Rtp(len, index) = transport.handle(now, from, datagram)
             && let Ok(view) = RtpView::parse(datagram.get(..len).unwrap_or_default())
         {
-            self.judge.taken(view.ssrc(), index, Mark::find(view.payload()));
+            self.judge.taken(view.ssrc(), index, Mark::find(view.payload()).map(|(_, mark)| mark));
         }
     }
 
