@@ -472,6 +472,8 @@ impl Simulation {
 
     /// Everybody has left: nothing may be left of them.
     fn check_nothing_is_left(&mut self) {
+        let owners = u64::try_from(self.server.nodes.len()).unwrap_or(0) + 1;
+        self.judge.violations.checked(Invariant::I7, owners);
         let totals = self.server.control.totals();
         if totals != crate::control::Totals::default() {
             self.judge.violations.note(self.now, Invariant::I7, || format!("control still has {totals:?}"));
