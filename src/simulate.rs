@@ -28,6 +28,12 @@ pub(crate) struct SimulateArguments {
     /// The share of datagrams that the network loses, 0 to 0.5.
     #[arg(long, value_name = "SHARE", default_value_t = 0.005)]
     loss: f64,
+    /// For how many milliseconds the workers hold packets, 0 to 20.
+    #[arg(long, value_name = "MS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=20))]
+    hold_ms: u64,
+    /// Leave out intruders, impostors, stuck workers, slow readers and late commands.
+    #[arg(long)]
+    no_trouble: bool,
     /// Print what happens, line by line.
     #[arg(long)]
     trace: bool,
@@ -65,6 +71,9 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Result<bool, String> {
         workers: arguments.workers,
         loss: arguments.loss,
         trace: arguments.trace,
+        hold_ms: arguments.hold_ms,
+        trouble: !arguments.no_trouble,
+        ..SimulationOptions::default()
     };
     let report = simulate(options, arguments.trace)?;
     for violation in &report.examples {

@@ -22,6 +22,9 @@
     reason = "a test may fail loudly, read the clock and its settings, and print"
 )]
 
+#[path = "support/tally.rs"]
+mod tally;
+
 mod model {
     pub mod audience;
     pub mod compare;
@@ -171,6 +174,7 @@ fn control_does_what_the_model_says() {
     }
     let (operations, sessions): (usize, usize) =
         runs.iter().fold((0, 0), |sum, (operations, sessions, _)| (sum.0 + operations, sum.1 + sessions));
+    tally::Tally::of("faults", "F21").count(operations as u64, "model operations");
     let seconds = start.elapsed().max(Duration::from_millis(1)).as_secs_f64();
     // Not through println, which is shown of failed tests only.
     let mut out = std::io::stderr();

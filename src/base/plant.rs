@@ -58,6 +58,44 @@ plants! {
     GroupKept = "group-kept", "I7";
     /// Copies that a move drops are not counted.
     DropUncounted = "drop-uncounted", "I18";
+    /// What was sent through a slot before a move can still be asked for.
+    RingReadable = "ring-readable", "I2";
+    /// What waits for a listener survives its move.
+    QueueSurvives = "queue-survives", "I2";
+    /// A placement that is past is applied.
+    StaleApplied = "stale-applied", "I8";
+    /// Who comes back from a breakout room stays in its list.
+    MemberKept = "member-kept", "I1";
+    /// Who is brought back is bound to nobody.
+    RouteLost = "route-lost", "I6";
+    /// An index of retransmissions is used twice.
+    RepairIndexRepeats = "repair-index-repeats", "I9";
+    /// What was received before is taken again.
+    ReplayAccepted = "replay-accepted", "I9";
+    /// A packet is its SSRC's, from wherever it comes.
+    SourceBelieved = "source-believed", "I13";
+    /// SRTCP without the E bit is believed.
+    PlainControlBelieved = "plain-control-believed", "I13";
+    /// Any certificate will do.
+    FingerprintIgnored = "fingerprint-ignored", "I14";
+    /// A byte of a payload is changed.
+    PayloadChanged = "payload-changed", "I15";
+    /// A full room takes more.
+    SeatTwice = "seat-twice", "I17";
+    /// The numbers of events have gaps.
+    EventGap = "event-gap", "I19";
+    /// People are told who talks in rooms that they are not in.
+    OutsiderTold = "outsider-told", "I19";
+    /// A seat is not kept for as long as was said.
+    HeldTooShort = "held-too-short", "I19";
+    /// An invitation can be used again.
+    InvitationKept = "invitation-kept", "I19";
+    /// An invitation whose time is over still lets people in.
+    InvitationOutlives = "invitation-outlives", "I19";
+    /// Anybody may make anybody a moderator.
+    RoleUnchecked = "role-unchecked", "I21";
+    /// What a fenced worker says and sends late is taken.
+    FenceIgnored = "fence-ignored", "I14";
 }
 
 #[cfg(feature = "planted-bugs")]

@@ -67,10 +67,10 @@ impl Mark {
 }
 
 impl Mark {
-    /// Finds the mark behind a codec descriptor of at most 24 bytes.
+    /// Finds the mark behind a codec descriptor of at most 24 bytes, and where it is.
     #[must_use]
-    pub fn find(payload: &[u8]) -> Option<Self> {
-        (0..=MAX_DESCRIPTOR).find_map(|at| Self::parse(payload.get(at..)?))
+    pub fn find(payload: &[u8]) -> Option<(usize, Self)> {
+        (0..=MAX_DESCRIPTOR).find_map(|at| Some((at, Self::parse(payload.get(at..)?)?)))
     }
 }
 

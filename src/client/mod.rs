@@ -19,7 +19,7 @@ pub use judge::{Judge, Sent, SlotClaim, Verdict, Wrong};
 pub use mark::{Mark, room_tag};
 pub use participant::{Heard, Participant, ParticipantError, ParticipantReport};
 pub use settings::{ParticipantSettings, ServerKind};
-pub use source::{Labels, Pattern, Place, Source};
+pub use source::{Labels, Pattern, Place, Source, StreamStart};
 
 // What a driver of synthetic participants needs besides, so that it need not know `transport`.
 pub use crate::transport::TimeAnchor;

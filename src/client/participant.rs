@@ -11,7 +11,7 @@ use super::mark::Mark;
 use super::reception::Reception;
 use super::repair::Repair;
 use super::settings::{ParticipantSettings, SENT_KINDS, ServerKind};
-use super::source::{Labels, Place, Source};
+use super::source::{Labels, Place, Source, StreamStart, is_as_published};
 use super::tally::Tally;
 use super::transport::{ClientTransport, Opened};
 use crate::base::{Kind, Mid, Random, Ssrc, Time};
@@ -34,6 +34,8 @@ pub struct Heard {
     pub mark: Mark,
     /// The extended sequence number that the server gave it.
     pub sequence: u64,
+    /// Whether the payload is as its publisher made it, but for what a server may rewrite.
+    pub intact: bool,
 }
 
 /// Why a synthetic participant cannot go on.
@@ -238,9 +240,8 @@ impl Participant {
                 transport_cc: line.extensions.transport_cc,
             };
             let pattern = if kind.is_video() { self.settings.video } else { self.settings.audio };
-            // The first sequence number of a stream is below 2^15 (RFC 3711 section 3.3.1).
-            let first = u16::try_from(self.random.below(1 << 15)).unwrap_or(0);
-            sources.push(Source::new(*kind, pattern, labels, first));
+            let drawn = StreamStart::draw(&mut self.random);
+            sources.push(Source::new(*kind, pattern, labels, self.settings.start.unwrap_or(drawn)));
         }
         sources
     }
@@ -303,6 +304,23 @@ impl Participant {
         self.sources.iter_mut().filter(|source| !source.kind().is_video()).for_each(|s| s.set_level(level));
     }
 
+    /// Asks once more for the newest packets of every video slot, whosever they were.
+    pub fn ask_again(&mut self) {
+        self.repair.ask_again();
+    }
+
+    /// Whether something is to be asked for that did not come.
+    #[must_use]
+    pub fn misses(&self, now: Time) -> bool {
+        self.repair.is_due(now)
+    }
+
+    /// Nothing is judged until the next word about the slots, and nothing that was sent before it: what
+    /// was said meanwhile is not known.
+    pub fn lose_track(&mut self) {
+        self.judge = Judge::forgetful();
+    }
+
     /// The message that ends a move has come.
     pub fn moved(&mut self, now: Time) {
         self.first_packet.moved(now);
@@ -348,13 +366,14 @@ impl Participant {
             self.arrivals.note(number, now);
         }
         if let Some(repeated) = self.repair.open(view.ssrc(), view.payload()) {
-            let (mark, index) = (Mark::find(repeated.payload), repeated.index?);
+            let (found, index) = (Mark::find(repeated.payload), repeated.index?);
             self.repair.packet(now, repeated.slot, index);
-            self.judge.packet(repeated.slot, index, mark);
-            return mark.map(|mark| Heard { mark, sequence: index });
+            self.judge.packet(repeated.slot, index, found.map(|(_, mark)| mark));
+            return found.map(|found| self.heard(repeated.payload, index, found));
         }
         self.repair.packet(now, view.ssrc(), index);
-        let mark = Mark::find(view.payload());
+        let found = Mark::find(view.payload());
+        let mark = found.map(|(_, mark)| mark);
         match self.settings.server {
             ServerKind::Anteroom => self.judge.packet(view.ssrc(), index, mark),
             ServerKind::Other => self.tally.packet(self.place.map(|place| place.room), mark),
@@ -364,7 +383,12 @@ impl Participant {
         if is_sound {
             self.first_packet.packet(now, view.ssrc(), index, mark.map(|mark| mark.room));
         }
-        mark.map(|mark| Heard { mark, sequence: index })
+        found.map(|found| self.heard(view.payload(), index, found))
+    }
+
+    fn heard(&self, payload: &[u8], sequence: u64, (at, mark): (usize, Mark)) -> Heard {
+        let pattern = if mark.kind.is_video() { self.settings.video } else { self.settings.audio };
+        Heard { mark, sequence, intact: is_as_published(payload, at, &mark, pattern.payload_len) }
     }
 
     fn on_rtcp(&mut self, now: Time, compound: &[u8]) {
@@ -440,7 +464,7 @@ impl Participant {
             && let Ok(view) = RtpView::parse(datagram.get(..len).unwrap_or_default())
             && self.repair.open(view.ssrc(), view.payload()).is_none()
         {
-            self.judge.taken(view.ssrc(), index, Mark::find(view.payload()));
+            self.judge.taken(view.ssrc(), index, Mark::find(view.payload()).map(|(_, mark)| mark));
         }
     }
 

@@ -1,6 +1,6 @@
 //! What a synthetic participant asks for again (RFC 4585 section 6.2.1), and what it gets (RFC 4588).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::base::{Ssrc, Time};
@@ -18,6 +18,10 @@ const AGAIN: Duration = Duration::from_millis(100);
 const MOST_TRIES: u8 = 5;
 /// Packets named by one request.
 const MOST_NAMED: usize = 64;
+/// Packets that [`Repair::ask_again`] asks for of each slot.
+const NEWEST: u64 = 40;
+/// Its requests that wait to be sent.
+const MOST_REQUESTS: usize = 32;
 
 /// A packet that was sent again.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +48,8 @@ pub(super) struct Repair {
     slots: BTreeMap<Ssrc, Ssrc>,
     highest: BTreeMap<Ssrc, u64>,
     missing: BTreeMap<(Ssrc, u64), Missing>,
+    /// What is asked for whether it came or not.
+    again: VecDeque<(Ssrc, Vec<u16>)>,
 }
 
 impl Repair {
@@ -81,6 +87,21 @@ impl Repair {
         Some(Repeated { slot, index, payload })
     }
 
+    /// Asks for the newest packets of every slot.
+    pub(super) fn ask_again(&mut self) {
+        for (slot, index) in &self.highest {
+            if self.again.len() < MOST_REQUESTS {
+                let newest = (index.saturating_sub(NEWEST)..=*index).map(low).collect();
+                self.again.push_back((*slot, newest));
+            }
+        }
+    }
+
+    /// Whether something is to be asked for now.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        !self.again.is_empty() || self.missing.values().any(|missing| missing.due <= now)
+    }
+
     /// When something is to be asked for.
     pub(super) fn poll_timeout(&self) -> Option<Time> {
         self.missing.values().map(|missing| missing.due).min()
@@ -96,6 +117,9 @@ impl Repair {
         sender: Ssrc,
         out: &mut [u8],
     ) -> Result<Option<usize>, WireError> {
+        if let Some((slot, sequences)) = self.again.pop_front() {
+            return write_nack(sender, slot, &sequences, out).map(Some);
+        }
         self.missing.retain(|_, missing| missing.due > now || missing.tries < MOST_TRIES);
         let due = self.missing.iter_mut().filter(|(_, missing)| missing.due <= now);
         let (mut slot, mut sequences) = (None, Vec::new());

@@ -1,10 +1,10 @@
 //! What a synthetic participant is like.
 
-use super::source::Pattern;
+use super::source::{Pattern, StreamStart};
 use crate::base::Kind;
 use crate::message::SrtpProfile;
 
-/// What it may send, and on which m-line.
+/// What can be sent, and on which m-line.
 pub(super) const SENT_KINDS: [(Kind, &str); 4] =
     [(Kind::Audio, "0"), (Kind::Video, "1"), (Kind::Share, "2"), (Kind::Canvas, "3")];
 
@@ -37,6 +37,8 @@ pub struct ParticipantSettings {
     /// Whether it tells the server of each packet whether it has come, as browsers do. Servers are
     /// compared without.
     pub feedback: bool,
+    /// Where its streams begin; anywhere if nothing is said.
+    pub start: Option<StreamStart>,
     /// Whether it asks for packets of video that do not come.
     pub repairs: bool,
 }
@@ -54,6 +56,7 @@ impl Default for ParticipantSettings {
             audio: Pattern::AUDIO,
             video: Pattern::SCREEN,
             feedback: false,
+            start: None,
             repairs: false,
         }
     }

@@ -1,10 +1,11 @@
 //! What a synthetic participant publishes: Opus-sized audio packets or VP8-shaped video frames,
 //! each with a mark.
 
+use std::ops::Range;
 use std::time::Duration;
 
 use super::mark::Mark;
-use crate::base::{ClientId, Epoch, Kind, Ssrc, Time};
+use crate::base::{ClientId, Epoch, Kind, Random, Ssrc, Time};
 use crate::wire::WireError;
 use crate::wire::rtp::RtpHeader;
 
@@ -66,6 +67,25 @@ pub struct Place {
     pub epoch: Epoch,
 }
 
+/// Where a stream's numbers begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StreamStart {
+    /// Its first sequence number.
+    pub sequence: u16,
+    /// Its first timestamp.
+    pub timestamp: u32,
+    /// The id of its first picture, of 15 bits.
+    pub picture_id: u16,
+}
+
+impl StreamStart {
+    /// Anywhere below 2^15, as the first sequence number of a stream has to be (RFC 3711 section 3.3.1).
+    pub(super) fn draw(random: &mut Random) -> Self {
+        let sequence = u16::try_from(random.below(1 << 15)).unwrap_or(0);
+        Self { sequence, timestamp: 0, picture_id: 0 }
+    }
+}
+
 /// One published stream.
 #[derive(Clone, Debug)]
 pub struct Source {
@@ -95,6 +115,28 @@ const VP8_PICTURE_ID_AND_TL0: u8 = 0xc0;
 const VP8_KEY_HEADER: [u8; 10] = [0x10, 0x02, 0x00, 0x9d, 0x01, 0x2a, 0x80, 0x02, 0x68, 0x01];
 const VP8_DELTA_HEADER: [u8; 3] = [0x11, 0x02, 0x00];
 
+/// What a payload is filled with.
+const FILLING: u8 = 0x5a;
+/// Bytes of the VP8 payload descriptor that hold numbers, which a server rewrites.
+const VP8_NUMBERS: Range<usize> = 2..5;
+
+/// Whether a payload is of the right length and what a source writes around a mark at `at`.
+pub(super) fn is_as_published(payload: &[u8], at: usize, mark: &Mark, len: usize) -> bool {
+    let (Some(before), Some(behind)) = (payload.get(..at), payload.get(at + Mark::LEN..)) else {
+        return false;
+    };
+    let is_right = |(place, byte): (usize, &u8)| match place {
+        0 => byte & !VP8_START == VP8_EXTENDED,
+        1 => *byte == VP8_PICTURE_ID_AND_TL0,
+        _ => VP8_NUMBERS.contains(&place),
+    };
+    let (descriptor, header) = before.split_at(before.len().min(VP8_NUMBERS.end));
+    let is_header = header.is_empty() || header == VP8_KEY_HEADER || header == VP8_DELTA_HEADER;
+    let is_descriptor = descriptor.len() == VP8_NUMBERS.end && descriptor.iter().enumerate().all(is_right);
+    let begins = if mark.kind.is_video() { is_descriptor && is_header } else { before.is_empty() };
+    begins && payload.len() == len && behind.iter().all(|byte| *byte == FILLING)
+}
+
 /// A source that is later than this, or than a frame, has been held up.
 const MAX_LATENESS: Duration = Duration::from_millis(20);
 
@@ -102,23 +144,23 @@ const MAX_LATENESS: Duration = Duration::from_millis(20);
 const LOUD: u8 = 20;
 
 impl Source {
-    /// A silent source; `first_sequence` is its first sequence number.
+    /// A silent source.
     #[must_use]
-    pub fn new(kind: Kind, pattern: Pattern, labels: Labels, first_sequence: u16) -> Self {
+    pub fn new(kind: Kind, pattern: Pattern, labels: Labels, start: StreamStart) -> Self {
         Self {
             kind,
             pattern,
             interval: pattern.interval,
             spacing: pattern.spacing,
             labels,
-            next_index: u64::from(first_sequence),
-            timestamp: 0,
+            next_index: u64::from(start.sequence),
+            timestamp: start.timestamp,
             due: None,
             frame_due: Time(0),
             packet_of_frame: 0,
             keyframe: true,
             keyframe_wanted: false,
-            picture_id: 0,
+            picture_id: start.picture_id & 0x7fff,
             counter: 0,
             level: LOUD,
         }
@@ -253,7 +295,7 @@ impl Source {
         let (descriptor, frame_header): (&[u8], &[u8]) =
             if self.kind.is_video() { (&descriptor, frame_header) } else { (&[], &[]) };
         let mark = mark.to_bytes();
-        let bytes = descriptor.iter().chain(frame_header).chain(&mark).chain(std::iter::repeat(&0x5a));
+        let bytes = descriptor.iter().chain(frame_header).chain(&mark).chain(std::iter::repeat(&FILLING));
         for (to, from) in payload.iter_mut().zip(bytes) {
             *to = *from;
         }

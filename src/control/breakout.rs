@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::view::{BreakoutState, RoomView};
+use crate::base::plant::{self, Plant};
 use crate::base::{BreakoutId, ClientId, GroupId, Kind, KindSet};
 use crate::message::{BreakoutDetails, Presentation, Role};
 
@@ -57,7 +58,7 @@ impl Breakout {
             Role::Participant => usize::try_from(self.participants).unwrap_or(usize::MAX),
             Role::Moderator => usize::from(max_active_talkers),
         };
-        taken < seats
+        taken < seats || plant::is(Plant::SeatTwice)
     }
 
     pub(super) fn view(&self) -> RoomView {

@@ -11,6 +11,7 @@ use super::params::Params;
 use super::reply::{Answer, ReplyTo};
 use super::seat::{Movement, Place, Return, Seat};
 use super::session::Session;
+use crate::base::plant::{self, Plant};
 use crate::base::{BreakoutId, ClientId};
 use crate::message::{DisconnectedBreakoutRoom, Event, Moved, Person, Refusal, ReturnReason};
 
@@ -131,7 +132,7 @@ impl Session {
             seat.place = Place::Parent;
         }
         self.parent.insert(client);
-        if let Some(found) = self.rooms.get_mut(&room) {
+        if let Some(found) = self.rooms.get_mut(&room).filter(|_| !plant::is(Plant::MemberKept)) {
             found.members.remove(&client);
         }
         let event = self.returned(client, room, &returning, together);

@@ -15,6 +15,7 @@ use super::reply::{Answer, ReplyTo};
 use super::seat::Place;
 use super::session::Session;
 use super::view::InvitationView;
+use crate::base::plant::{self, Plant};
 use crate::base::{BreakoutId, ClientId, Time};
 use crate::control::settings::ForceBy;
 use crate::message::{Event, Invitation, Refusal, RejectReason, Role, WithdrawReason};
@@ -117,7 +118,7 @@ impl Session {
         if force && !seat.connected() {
             return Err(Refusal::NotConnected);
         }
-        if force && self.free_seats(room) <= before {
+        if force && self.free_seats(room) <= before && !plant::is(Plant::SeatTwice) {
             return Err(Refusal::RoomFull);
         }
         Ok(seat.client)

@@ -12,6 +12,7 @@ use super::params::Params;
 use super::reply::{Answer, ReplyTo};
 use super::seat::{Cause, Join, Media, Movement, Place, Seat, Stay, Stream};
 use super::session::Session;
+use crate::base::plant::{self, Plant};
 use crate::base::{BreakoutId, ClientId, Kind, KindSet};
 use crate::message::{
     ConnectedBreakoutRoom, Event, Member, Moved, ParentFlags, Refusal, Role, WithdrawReason,
@@ -75,7 +76,9 @@ impl Session {
         }
         if !(host || room.open || self.invitations.contains_key(&(room.id, client))) {
             let expired = self.expired.contains_key(&(room.id, client));
-            return Err(if expired { Refusal::InvitationExpired } else { Refusal::NotInvited }.into());
+            if !(expired && plant::is(Plant::InvitationOutlives)) {
+                return Err(if expired { Refusal::InvitationExpired } else { Refusal::NotInvited }.into());
+            }
         }
         if !room.has_seat(role, self.settings.max_active_talkers) {
             return Err(Refusal::RoomFull.into());
@@ -147,10 +150,12 @@ impl Session {
         self.tell_moved_slots(cx, client, moved);
         let audience = self.members_and_hosts(room, Some(client));
         self.tell(cx, Event::UserJoinedBreakoutRoom { person, role, room }, audience);
-        self.invitations.remove(&(room, client));
-        self.deadlines.clear(&Deadline::Invitation(room, client));
-        self.expired.remove(&(room, client));
-        self.withdraw_others(cx, client);
+        if !plant::is(Plant::InvitationKept) {
+            self.invitations.remove(&(room, client));
+            self.deadlines.clear(&Deadline::Invitation(room, client));
+            self.expired.remove(&(room, client));
+            self.withdraw_others(cx, client);
+        }
         self.settle_forced(cx, client, &join.cause, None);
         self.sync_publish(cx, client);
     }

@@ -15,6 +15,9 @@ use crate::base::plant::{self, Plant};
 use crate::base::{BatchId, ClientId, Epoch, GroupId, Kind, ParticipantId, Time, WorkerId};
 use crate::message::{Event, MediaCommand, Moved, Placement, Refusal, SlotBinding, SlotState};
 
+/// How often slots may change between a mover's own worker and the last one.
+const MOST_CHANGES: usize = 16;
+
 /// What a batch waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Step {
@@ -165,6 +168,11 @@ impl Session {
             let participant = seat.participant;
             let slots = moved.iter().find(|moved| moved.participant == participant);
             returned.extend(self.settle(cx, client, slots, degraded.contains(&client), &together));
+            for later in moved.iter().filter(|moved| moved.participant == participant).skip(1) {
+                if self.seats.get(&client).is_some_and(|seat| seat.confirmed == later.epoch) {
+                    self.tell_moved_slots(cx, client, later);
+                }
+            }
         }
         self.tell_returned(cx, returned, &together);
         self.finish_barrier(cx, id, &degraded);
@@ -218,12 +226,18 @@ impl Session {
         if seat.confirmed == epoch {
             return self.tell_slots(cx, client, epoch, group, slots);
         }
-        // Applied by its own worker, and not yet by all: this is what the participant is to be told then.
+        // Applied by its own worker, and not yet by all: the participant is to be told then, one after the
+        // other, for packets have left by each of them.
         let participant = seat.participant;
-        let mut moved = self.batches.values_mut().flat_map(|batch| &mut batch.moved);
-        let is_it = |moved: &&mut Moved| moved.participant == participant && moved.epoch == epoch;
-        if let Some(moved) = moved.find(is_it) {
-            moved.slots = slots.to_vec();
+        let is_it = |moved: &Moved| moved.participant == participant && moved.epoch == epoch;
+        let Some(batch) = self.batches.values_mut().find(|batch| batch.moved.iter().any(is_it)) else {
+            return;
+        };
+        let slots = slots.to_vec();
+        if batch.moved.iter().filter(|moved| is_it(moved)).count() < MOST_CHANGES {
+            batch.moved.push(Moved { participant, epoch, slots });
+        } else if let Some(last) = batch.moved.iter_mut().rfind(|moved| is_it(moved)) {
+            last.slots = slots;
         }
     }
 
@@ -255,7 +269,8 @@ impl Session {
                 Some((seat.person(), *level))
             })
             .collect();
-        let audience = self.members(breakout);
+        let audience =
+            if plant::is(Plant::OutsiderTold) { Audience::Everyone } else { self.members(breakout) };
         self.tell(cx, Event::ActiveTalkers { room, active }, audience);
     }
 }

@@ -8,6 +8,7 @@ use super::stream::{Route, Stream};
 use super::talkers::Candidate;
 use super::video_choice::{VideoChoice, assign};
 use super::worker::Worker;
+use crate::base::plant::{self, Plant};
 use crate::base::{GroupId, Kind, Time};
 use crate::message::{MediaReport, SlotReason};
 
@@ -205,7 +206,13 @@ impl Worker {
         let Some(slot) = session.slots.get_mut(at) else { return };
         slot.reserved = None;
         let binding = slot.binding.take();
-        session.outbox.drop_if(DropReason::Revoked, &mut self.statistics.drops, |waiting| waiting.slot == at);
+        #[cfg(feature = "planted-bugs")]
+        if plant::is(Plant::RingReadable) && binding.is_some() {
+            slot.past.clone_from(&binding);
+        }
+        session.outbox.drop_if(DropReason::Revoked, &mut self.statistics.drops, |waiting| {
+            waiting.slot == at && !plant::is(Plant::QueueSurvives)
+        });
         if let Some(stream) = binding.and_then(|binding| self.streams.get_mut(binding.stream)) {
             stream.drop_route(Route { listener: key, slot: at });
         }

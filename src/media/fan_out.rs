@@ -253,9 +253,14 @@ fn prepare(
     buffer: &mut [u8],
 ) -> Result<Prepared, DropReason> {
     let slot = session.slots.get(waiting.slot).ok_or(DropReason::Revoked)?;
-    let binding = slot.binding.as_ref().ok_or(DropReason::Revoked)?;
+    let binding = match waiting.purpose {
+        Purpose::Forward => slot.binding.as_ref(),
+        Purpose::Repair(out) => slot.binding_of(out),
+    };
+    let binding = binding.ok_or(DropReason::Revoked)?;
     let stream = streams.get_mut(waiting.stream).ok_or(DropReason::Revoked)?;
-    if binding.stream != waiting.stream || stream.closed.is_some() {
+    let is_its = binding.stream == waiting.stream || plant::is(Plant::QueueSurvives);
+    if !is_its || stream.closed.is_some() {
         return Err(DropReason::Revoked);
     }
     let stored = stream.ring.get(waiting.index, waiting.segment).ok_or(DropReason::Overrun)?;
@@ -288,6 +293,8 @@ fn is_current(
 ) -> bool {
     let group = Some(binding.group);
     plant::is(Plant::EpochUnchecked)
+        || plant::is(Plant::RingReadable)
+        || plant::is(Plant::QueueSurvives)
         || binding.listener_epoch == listener_epoch
             && binding.publisher_epoch == stream.epoch
             && packet_epoch == stream.epoch

@@ -51,7 +51,10 @@ impl Worker {
         path: Path,
         datagram: &mut [u8],
     ) -> Result<(), DropReason> {
-        let key = self.demux.by_address(path.remote).ok_or(DropReason::UnknownSource)?;
+        let key = self.demux.by_address(path.remote);
+        #[cfg(feature = "planted-bugs")]
+        let key = key.or_else(|| self.owner_of_ssrc(datagram));
+        let key = key.ok_or(DropReason::UnknownSource)?;
         let session = self
             .participants
             .get_mut(key)
@@ -187,6 +190,18 @@ impl Worker {
             return false;
         }
         cross(&mut self.handovers, &mut self.statistics, (key, stream), group, incoming, now)
+    }
+
+    /// Whose a packet says to be, for [`Plant::SourceBelieved`](crate::base::plant::Plant::SourceBelieved).
+    #[cfg(feature = "planted-bugs")]
+    fn owner_of_ssrc(&self, packet: &[u8]) -> Option<Key<Participant>> {
+        use crate::base::plant::{self, Plant};
+        let (_, rest) = packet.split_at_checked(8).filter(|_| plant::is(Plant::SourceBelieved))?;
+        let ssrc = crate::base::Ssrc(u32::from_be_bytes(*rest.first_chunk()?));
+        self.participants.keys().find(|key| {
+            let session = self.participants.get(*key).and_then(|one| one.session.as_ref());
+            session.is_some_and(|one| one.intake.sources.iter().any(|source| source.ssrc == ssrc))
+        })
     }
 
     /// What nobody is sent is not asked for.

@@ -34,12 +34,18 @@ impl Worker {
         // An older placement than the current one has no effect; the current one again is as good as
         // applied.
         known.retain(|(key, placement)| {
-            self.participants
-                .get(*key)
-                .is_some_and(|participant| participant.epoch.max(participant.awaits) <= placement.epoch)
+            plant::is(Plant::StaleApplied)
+                || self
+                    .participants
+                    .get(*key)
+                    .is_some_and(|participant| participant.epoch.max(participant.awaits) <= placement.epoch)
         });
         let is_new = |worker: &Self, (key, placement): &(Key<Participant>, Placement)| {
-            worker.participants.get(*key).is_some_and(|participant| participant.epoch < placement.epoch)
+            plant::is(Plant::StaleApplied)
+                || worker
+                    .participants
+                    .get(*key)
+                    .is_some_and(|participant| participant.epoch < placement.epoch)
         };
         let fresh: Vec<_> = known.iter().filter(|entry| is_new(self, entry)).copied().collect();
         let left: Vec<Option<GroupId>> = fresh.iter().map(|(key, _)| self.revoke(*key)).collect();
@@ -53,8 +59,10 @@ impl Worker {
         for group in groups {
             self.refresh(now, group);
         }
+        #[cfg(feature = "planted-bugs")]
+        self.lose_routes(&fresh);
         // Nothing is held across a move.
-        self.flush_at = self.flush_at.map(|_| now);
+        self.flush_at = self.flush_at.map(|at| if plant::is(Plant::QueueSurvives) { at } else { now });
         let moved: Vec<Moved> = known.iter().filter_map(|(key, _)| self.moved(*key)).collect();
         // Mirrored ones are counted where their connections are.
         let is_own =
@@ -90,9 +98,23 @@ impl Worker {
         for group in left {
             self.refresh(now, group);
         }
-        self.flush_at = self.flush_at.map(|_| now);
+        self.flush_at = self.flush_at.map(|at| if plant::is(Plant::QueueSurvives) { at } else { now });
         self.reports.push_back(MediaReport::Revoked { batch });
         self.report_slots();
+    }
+
+    /// What [`Plant::RouteLost`] does.
+    #[cfg(feature = "planted-bugs")]
+    fn lose_routes(&mut self, moved: &[(Key<Participant>, Placement)]) {
+        if moved.len() < 2 || !plant::is(Plant::RouteLost) {
+            return;
+        }
+        let streams: Vec<_> = self.streams.keys().collect();
+        for stream in streams {
+            if let Some(stream) = self.streams.get_mut(stream) {
+                stream.routes.retain(|route| moved.iter().all(|(key, _)| *key != route.listener));
+            }
+        }
     }
 
     fn moved(&mut self, key: Key<Participant>) -> Option<Moved> {

@@ -142,7 +142,7 @@ impl Worker {
         for sequence in nack.sequences().take(*most) {
             *most = most.saturating_sub(1);
             let Some(out) = recent(slot.outgoing.next(), sequence) else { continue };
-            let found = slot.binding.as_ref().filter(|binding| out >= binding.from_seq).and_then(|binding| {
+            let found = slot.binding_of(out).and_then(|binding| {
                 let (segment, index) = binding.mapping.source_of(out)?;
                 let stream = self.streams.get(binding.stream)?;
                 let stored = stream.ring.get(index, segment)?;

@@ -60,6 +60,9 @@ pub(super) struct Slot {
     /// When the last sender report left.
     pub(super) reported_at: Option<Time>,
     repaired: Vec<(u64, Time)>,
+    /// The binding before, for [`Plant::RingReadable`](crate::base::plant::Plant::RingReadable).
+    #[cfg(feature = "planted-bugs")]
+    pub(super) past: Option<Binding>,
 }
 
 impl Slot {
@@ -72,7 +75,18 @@ impl Slot {
             reserved: None,
             reported_at: None,
             repaired: Vec::new(),
+            #[cfg(feature = "planted-bugs")]
+            past: None,
         }
+    }
+
+    /// The binding under which a packet was sent that may be asked for again.
+    pub(super) fn binding_of(&self, out: u64) -> Option<&Binding> {
+        let is_its = |binding: &&Binding| out >= binding.from_seq;
+        let found = self.binding.as_ref().filter(is_its);
+        #[cfg(feature = "planted-bugs")]
+        let found = found.or(self.past.as_ref().filter(is_its));
+        found
     }
 
     /// The stream that has this slot, bound or not.

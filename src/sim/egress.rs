@@ -10,6 +10,8 @@ const WINDOW: usize = 256;
 const MOST_STREAMS: usize = 64;
 /// How far a timestamp may run ahead of the time that has passed, in seconds.
 const AHEAD: u64 = 1;
+/// .. and when what has waited for a worker leaves at once.
+const AHEAD_WHEN_LATE: u64 = 5;
 /// A stream begins below this (RFC 3711 section 3.3.1).
 const FIRST_BELOW: u64 = 1 << 15;
 
@@ -32,8 +34,18 @@ pub(super) struct Egress {
     streams: Vec<Stream>,
     /// The highest index of what is not RTP.
     control_index: Option<u32>,
+    /// Whether the server's last flight of the handshake has left.
+    is_greeted: bool,
+    /// Whether the client has another certificate than it said.
+    is_impostor: bool,
+    /// Streams that began, of all connections.
+    pub(super) begun: u64,
+    /// Packets of RTCP.
+    pub(super) controls: u64,
     /// Packets of sound and picture, repeated ones included.
     pub(super) packets: u64,
+    /// Until then all that came for a stuck worker leaves at once.
+    pub(super) late_until: Time,
 }
 
 /// A media packet's header, as it is on the wire.
@@ -63,7 +75,8 @@ pub(super) fn sort_of(datagram: &[u8]) -> Sort {
 
 impl Egress {
     /// A new connection has these slots.
-    pub(super) fn reset(&mut self, slots: &[SlotLine]) {
+    pub(super) fn reset(&mut self, slots: &[SlotLine], is_impostor: bool) {
+        (self.is_greeted, self.is_impostor) = (false, is_impostor);
         let clock = |slot: &SlotLine| Some(if slot.video { 90_000 } else { 48_000 });
         self.streams = slots.iter().map(|slot| Stream::new(slot.ssrc, clock(slot))).collect();
         self.control_index = None;
@@ -72,10 +85,17 @@ impl Egress {
     /// A media packet leaves.
     pub(super) fn media(&mut self, now: Time, packet: &[u8], who: usize, violations: &mut Violations) {
         self.packets += 1;
+        if !self.is_greeted || self.is_impostor {
+            violations.note(now, Invariant::I14, || {
+                let why = if self.is_impostor { "has a wrong certificate" } else { "is not connected yet" };
+                format!("person {who} {why} and is sent media")
+            });
+        }
         let Some(header) = Header::read(packet) else { return };
         let at = match self.streams.iter().position(|stream| stream.ssrc == header.ssrc) {
             Some(at) => at,
             None if self.streams.len() < MOST_STREAMS => {
+                self.begun += 1;
                 self.streams.push(Stream::new(Ssrc(header.ssrc), None));
                 self.streams.len() - 1
             }
@@ -84,8 +104,21 @@ impl Egress {
                 return violations.note(now, Invariant::I17, text);
             }
         };
+        let ahead = if now < self.late_until { AHEAD_WHEN_LATE } else { AHEAD };
         if let Some(stream) = self.streams.get_mut(at) {
-            stream.leaves(now, header, tag_of(packet), who, violations);
+            stream.leaves(now, header, (tag_of(packet), ahead), who, violations);
+        }
+    }
+
+    /// Something else leaves: of DTLS, the change of the cipher comes once the client has proved itself.
+    pub(super) fn other(&mut self, datagram: &[u8]) {
+        const CHANGE_CIPHER: u8 = 20;
+        const HEADER: usize = 13;
+        let mut rest = datagram;
+        while let [sort, _, _, _, epoch, _, _, _, _, _, _, high, low, ..] = *rest {
+            self.is_greeted |= sort == CHANGE_CIPHER || (21..=23).contains(&sort) && epoch > 0;
+            let len = usize::from(u16::from_be_bytes([high, low]));
+            rest = rest.get(HEADER + len..).unwrap_or_default();
         }
     }
 
@@ -98,6 +131,7 @@ impl Egress {
         who: usize,
         violations: &mut Violations,
     ) {
+        self.controls += 1;
         let end = packet.len().saturating_sub(behind);
         let Some(word) = packet.get(..end).and_then(<[u8]>::last_chunk::<4>) else { return };
         let index = u32::from_be_bytes(*word) & 0x7fff_ffff;
@@ -129,7 +163,14 @@ impl Stream {
         Self { ssrc: ssrc.0, clock, highest: None, timestamp: 0, at: Time(0), used: Vec::new() }
     }
 
-    fn leaves(&mut self, now: Time, header: Header, tag: u64, who: usize, violations: &mut Violations) {
+    fn leaves(
+        &mut self,
+        now: Time,
+        header: Header,
+        (tag, ahead): (u64, u64),
+        who: usize,
+        violations: &mut Violations,
+    ) {
         let ssrc = self.ssrc;
         let Some(highest) = self.highest else {
             let first = u64::from(header.sequence);
@@ -143,7 +184,7 @@ impl Stream {
         };
         let index = extend(highest, header.sequence);
         if index > highest {
-            self.check_timestamp(now, header.timestamp, who, violations);
+            self.check_timestamp(now, (header.timestamp, ahead), who, violations);
             self.go_on(now, index, header.timestamp, tag);
             return;
         }
@@ -168,11 +209,17 @@ impl Stream {
         }
     }
 
-    fn check_timestamp(&self, now: Time, timestamp: u32, who: usize, violations: &mut Violations) {
+    fn check_timestamp(
+        &self,
+        now: Time,
+        (timestamp, ahead): (u32, u64),
+        who: usize,
+        violations: &mut Violations,
+    ) {
         let Some(clock) = self.clock else { return };
         let (ssrc, step) = (self.ssrc, timestamp.wrapping_sub(self.timestamp).cast_signed());
         let passed = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
-        let most = i64::try_from(clock * (passed / 1_000 + AHEAD * 1_000) / 1_000).unwrap_or(i64::MAX);
+        let most = i64::try_from(clock * (passed / 1_000 + ahead * 1_000) / 1_000).unwrap_or(i64::MAX);
         if step < 0 || i64::from(step) > most {
             violations.note(now, Invariant::I10, || {
                 format!("person {who}: stream {ssrc}: the timestamp moves by {step} in {passed} us")
@@ -211,7 +258,8 @@ mod tests {
 
     fn found(packets: &[(u16, u32, u8)]) -> Vec<Invariant> {
         let (mut egress, mut violations) = (Egress::default(), Violations::new(Time(0)));
-        egress.reset(&[SlotLine { mid: "0".into(), video: false, ssrc: Ssrc(7) }]);
+        egress.reset(&[SlotLine { mid: "0".into(), video: false, ssrc: Ssrc(7) }], false);
+        egress.other(&[20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
         for (at, (sequence, timestamp, tag)) in (0_u64..).zip(packets) {
             egress.media(Time(at * 20_000), &packet(*sequence, *timestamp, *tag), 0, &mut violations);
         }
@@ -227,6 +275,14 @@ mod tests {
     fn numbers_are_used_once() {
         assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 1)]), [Invariant::I10]);
         assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 3)]), [Invariant::I9]);
+    }
+
+    #[test]
+    fn nothing_leaves_before_the_handshake_is_done() {
+        let (mut egress, mut violations) = (Egress::default(), Violations::new(Time(0)));
+        egress.other(&[22, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+        egress.media(Time(0), &packet(1, 0, 0), 0, &mut violations);
+        assert_eq!(violations.count(Invariant::I14), 1);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use crate::message::{Claims, Frame, MediaCommand, MediaReport, Request};
 
 /// One thing that happens at one moment.
 pub(super) enum Event {
-    /// A datagram reaches a worker.
-    ToWorker { worker: usize, from: Port, bytes: Vec<u8> },
+    /// A datagram reaches a worker; a forged one has to be dropped.
+    ToWorker { worker: usize, from: Port, is_forged: bool, bytes: Vec<u8> },
     /// A datagram reaches a person; the tag says what was true when it left.
     ToPerson { to: Port, worker: usize, tag: Tag, bytes: Vec<u8> },
     /// A frame reaches a person.
@@ -33,6 +33,10 @@ pub(super) enum Event {
     ControlTimer,
     /// A person comes, or comes back.
     Return { person: usize },
+    /// A person's link comes back, and its media has never been away.
+    Reattach { person: usize },
+    /// A worker wakes up that was stuck.
+    Wake { worker: usize, generation: u64 },
     /// The script goes on.
     Step,
     /// The counters are looked at.

@@ -1,12 +1,12 @@
 //! Holds every packet that leaves the server, and every one that is decrypted, against what the server
 //! has applied.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::egress::{Egress, Sort, sort_of};
 use super::placements::{Placements, Tag};
 use super::violation::{Invariant, Violations};
-use crate::base::{ClientId, Epoch, ParticipantId, Time};
+use crate::base::{ClientId, Epoch, Kind, ParticipantId, Time};
 use crate::client::Heard;
 use crate::media::{DropReason, WorkerStatistics};
 use crate::message::{MediaCommand, SlotLine, SrtpProfile};
@@ -25,6 +25,8 @@ pub(super) struct Judge {
     sent: Vec<u64>,
     /// Packets that were decrypted and judged.
     pub(super) heard: u64,
+    /// Who heard or saw whom since somebody looked; kept for stories only.
+    pub(super) hearing: Option<BTreeSet<(usize, ClientId, Kind)>>,
 }
 
 impl Judge {
@@ -37,6 +39,7 @@ impl Judge {
             egress: (0..people).map(|_| Egress::default()).collect(),
             sent: vec![0; workers],
             heard: 0,
+            hearing: None,
         }
     }
 
@@ -46,9 +49,9 @@ impl Judge {
     }
 
     /// A person has a new connection with these slots.
-    pub(super) fn connected(&mut self, person: usize, slots: &[SlotLine]) {
+    pub(super) fn connected(&mut self, person: usize, slots: &[SlotLine], is_impostor: bool) {
         if let Some(egress) = self.egress.get_mut(person) {
-            egress.reset(slots);
+            egress.reset(slots, is_impostor);
         }
     }
 
@@ -68,6 +71,40 @@ impl Judge {
     /// Control has answered a move, or told of a placement.
     pub(super) fn told(&mut self, now: Time, participant: ParticipantId, epoch: Option<Epoch>) {
         self.placements.check_applied(now, participant, epoch, &mut self.violations);
+    }
+
+    /// A worker was stuck: for a while, what has come meanwhile leaves at once.
+    pub(super) fn woke(&mut self, until: Time) {
+        self.egress.iter_mut().for_each(|egress| egress.late_until = until);
+    }
+
+    /// How often each invariant was looked at.
+    pub(super) fn checks(&self) -> BTreeMap<String, u64> {
+        let (mut packets, mut controls, mut streams) = (0, 0, 0);
+        for egress in &self.egress {
+            packets += egress.packets;
+            controls += egress.controls;
+            streams += egress.begun;
+        }
+        let (placed, told) = (self.placements.placed, self.placements.told);
+        let of_packets = [
+            (Invariant::I2, self.heard),
+            (Invariant::I3, self.heard),
+            (Invariant::I4, packets + told),
+            (Invariant::I5, placed),
+            (Invariant::I9, packets + controls),
+            (Invariant::I10, packets),
+            (Invariant::I11, streams),
+            (Invariant::I12, self.heard),
+            (Invariant::I14, packets),
+            (Invariant::I15, self.heard),
+        ];
+        let all = self.violations.checks().iter().map(|(of, count)| (*of, *count)).chain(of_packets);
+        let mut checks = BTreeMap::new();
+        for (of, count) in all {
+            *checks.entry(of.to_string()).or_default() += count;
+        }
+        checks
     }
 
     /// A datagram leaves a worker for a person.
@@ -96,7 +133,7 @@ impl Judge {
                 let behind = if profile == SrtpProfile::AeadAes128Gcm { 0 } else { 10 };
                 egress.control(tag.at, datagram, behind, person, &mut self.violations);
             }
-            Sort::Other => {}
+            Sort::Other => egress.other(datagram),
         }
     }
 
@@ -104,6 +141,13 @@ impl Judge {
     pub(super) fn heard(&mut self, now: Time, (worker, person): (usize, usize), tag: &Tag, heard: &Heard) {
         self.heard += 1;
         let mark = &heard.mark;
+        if let Some(hearing) = &mut self.hearing {
+            hearing.insert((person, mark.publisher, mark.kind));
+        }
+        if !heard.intact {
+            let text = || format!("person {person} hears {mark:?} in a payload that was changed");
+            self.violations.note(now, Invariant::I15, text);
+        }
         let publisher = self.clients.get(&mark.publisher).copied();
         let sent_into = publisher.and_then(|id| self.placements.group_of(id, mark.epoch));
         let Some((publisher, sent_into)) = publisher.zip(sent_into) else {
@@ -111,6 +155,10 @@ impl Judge {
             return self.violations.note(now, Invariant::I2, text);
         };
         if tag.group != Some(sent_into) {
+            // It has left its own group as well.
+            self.violations.note(now, Invariant::I3, || {
+                format!("participant {publisher} is heard in {:?}, not only in group {sent_into}", tag.group)
+            });
             self.violations.note(now, Invariant::I2, || {
                 let late = tag.at.since(mark.sent_at).as_micros();
                 format!(
@@ -141,6 +189,7 @@ impl Judge {
         counters: &WorkerStatistics,
         is_drained: bool,
     ) {
+        [Invariant::I17, Invariant::I18].into_iter().for_each(|of| self.violations.checked(of, 2));
         let dropped = |of_a_copy: bool| -> u64 {
             let drops = counters.drops.iter().filter(|(reason, _)| reason.is_of_a_copy() == of_a_copy);
             let after_opening = DropReason::TooLarge as u8..DropReason::RetransmitUnavailable as u8;

@@ -7,17 +7,23 @@
 
 mod egress;
 mod event;
+mod hang;
+mod homecoming;
+mod intruder;
 mod judge;
 mod network;
 mod options;
 mod person;
 mod placements;
 mod queue;
+mod register;
 mod report;
 mod server;
 mod signalling;
 mod storm;
+mod story;
 mod trace;
+mod trouble;
 mod violation;
 mod world;
 

@@ -57,6 +57,11 @@ impl Way {
         self.outage_until = self.outage_until.max(until);
     }
 
+    /// Whether nothing came through at some time since then, or right before it.
+    pub(super) fn was_out(&self, since: Time) -> bool {
+        self.outage_until + Duration::from_secs(1) >= since
+    }
+
     /// What becomes of a datagram. It never depends on what is in it, nor on how long it is.
     pub(super) fn carry(&mut self, now: Time, random: &mut Random) -> Arrival {
         const NEVER: Arrival = Arrival { first: None, second: None };
@@ -108,7 +113,8 @@ impl Weather {
             6..9 => (20_000 + random.below(60_000), 2_000 + random.below(10_000)),
             _ => (10_000 + random.below(40_000), 8_000 + random.below(20_000)),
         };
-        let spacing = if random.below(12) == 0 { 1_200 } else { 0 };
+        let is_narrow = random.below(12) == 0 && loss > 0;
+        let spacing = if is_narrow { 1_200 } else { 0 };
         Self { delay, jitter, loss, burst: loss / 8, detour: 200, twice: 100, spacing }
     }
 }

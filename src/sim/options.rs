@@ -13,13 +13,29 @@ pub struct SimulationOptions {
     pub workers: u16,
     /// The share of datagrams that the network loses, 0 to 0.5.
     pub loss: f64,
+    /// Whether there are intruders, impostors, stuck workers, slow readers and late commands as well.
+    pub trouble: bool,
+    /// For how many milliseconds workers hold packets, 0 to 20.
+    pub hold_ms: u64,
+    /// Whether streams begin right before their numbers wrap.
+    pub wraps: bool,
     /// Whether the lines of the trace are kept for [`super::Simulation::take_trace`].
     pub trace: bool,
 }
 
 impl Default for SimulationOptions {
     fn default() -> Self {
-        Self { seed: 1, moves: 1_000, participants: 50, workers: 1, loss: 0.005, trace: false }
+        Self {
+            seed: 1,
+            moves: 1_000,
+            participants: 50,
+            workers: 1,
+            loss: 0.005,
+            trouble: true,
+            hold_ms: 0,
+            wraps: false,
+            trace: false,
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::event::Port;
 use super::network::Way;
-use crate::base::{ClientId, Kind, LinkId, ParticipantId, Ssrc, Time};
+use crate::base::{ClientId, Kind, LinkId, ParticipantId, Time};
 use crate::client::Participant;
 use crate::message::{Method, SrtpProfile};
 
@@ -39,10 +39,18 @@ pub(super) struct Person {
     pub(super) room: String,
     pub(super) presents: Option<Kind>,
     pub(super) is_talking: bool,
+    /// Since when it talks, or does not, on its connection.
+    pub(super) talks_since: Time,
+    /// Media packets of it that have reached a worker.
+    pub(super) arrived: u64,
+    /// Whether its certificate is not the one that it told of.
+    pub(super) is_impostor: bool,
+    /// Since when it has its port.
+    pub(super) port_since: Time,
+    /// The number of the last event that was sent to its link.
+    pub(super) last_event: u64,
     /// The earliest timer that is set.
     pub(super) timer: Option<Time>,
-    /// Its slots for video, for asking for what is missing.
-    pub(super) video_slots: Vec<(Ssrc, u64)>,
 }
 
 impl Person {
@@ -74,8 +82,12 @@ impl Person {
             room: String::new(),
             presents: None,
             is_talking: false,
+            talks_since: Time(0),
+            arrived: 0,
+            is_impostor: false,
+            port_since: Time(0),
+            last_event: 0,
             timer: None,
-            video_slots: Vec::new(),
         }
     }
 
@@ -104,12 +116,14 @@ impl Person {
     /// The link is gone, and with it what was asked on it.
     pub(super) fn unlink(&mut self) {
         self.link = None;
+        self.last_event = 0;
         self.is_seated = false;
         self.pending.clear();
     }
 
     /// Takes a socket that no datagram of before can reach.
-    pub(super) fn next_port(&mut self) {
+    pub(super) fn next_port(&mut self, now: Time) {
+        self.port_since = now;
         let port = self.socket.port;
         self.socket.port = if port >= 60_000 { 40_000 } else { port + 1 };
     }

@@ -3,10 +3,10 @@
 //! It is kept from the commands alone, as their contract has it, and knows nothing of how a worker
 //! carries them out.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::violation::{Invariant, Violations};
-use crate::base::{Epoch, GroupId, KindSet, ParticipantId, Time};
+use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Time};
 use crate::message::{MediaCommand, Placement};
 
 /// Placements of one participant that are remembered: packets are under way for a few at most.
@@ -30,6 +30,7 @@ pub(super) struct Tag {
 struct View {
     group: Option<GroupId>,
     epoch: Epoch,
+    placed_at: Time,
     publish: KindSet,
     publish_since: Time,
     is_own: bool,
@@ -41,7 +42,16 @@ struct View {
 #[derive(Debug, Default)]
 struct Table {
     people: BTreeMap<ParticipantId, View>,
-    groups: BTreeMap<GroupId, KindSet>,
+    groups: BTreeMap<GroupId, (KindSet, Time)>,
+}
+
+/// Where a participant is, and since when nothing about that has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Standing {
+    pub(super) group: GroupId,
+    pub(super) placed_at: Time,
+    /// Since when it may be heard there; nothing if it may not.
+    pub(super) heard_since: Option<Time>,
 }
 
 /// What all workers have applied, and what control has said.
@@ -50,12 +60,21 @@ pub(super) struct Placements {
     tables: Vec<Table>,
     /// What control has ever said of a participant, the newest last.
     said: BTreeMap<ParticipantId, VecDeque<(Epoch, GroupId)>>,
+    /// Placements that were held against those of other workers.
+    pub(super) placed: u64,
+    /// Words to people about their placement that were held against what workers have applied.
+    pub(super) told: u64,
 }
 
 impl Placements {
     /// Nobody is anywhere.
     pub(super) fn new(workers: usize) -> Self {
-        Self { tables: (0..workers).map(|_| Table::default()).collect(), said: BTreeMap::new() }
+        Self {
+            tables: (0..workers).map(|_| Table::default()).collect(),
+            said: BTreeMap::new(),
+            placed: 0,
+            told: 0,
+        }
     }
 
     /// Control has said something to a worker.
@@ -140,6 +159,7 @@ impl Placements {
         let view = View {
             group: Some(placement.group),
             epoch: placement.epoch,
+            placed_at: now,
             publish: placement.publish,
             publish_since: now,
             is_own,
@@ -150,7 +170,14 @@ impl Placements {
     }
 
     /// Nobody may be in another group of an older placement on any worker.
-    fn check_one_group(&self, now: Time, worker: usize, placement: &Placement, violations: &mut Violations) {
+    fn check_one_group(
+        &mut self,
+        now: Time,
+        worker: usize,
+        placement: &Placement,
+        violations: &mut Violations,
+    ) {
+        self.placed += 1;
         let id = placement.participant;
         let others = self.tables.iter().enumerate().filter(|(other, _)| *other != worker);
         for (other, view) in others.filter_map(|(at, table)| Some((at, table.people.get(&id)?))) {
@@ -167,12 +194,13 @@ impl Placements {
 
     /// Control says by an answer or a `slots` that a placement counts: it has to be applied everywhere.
     pub(super) fn check_applied(
-        &self,
+        &mut self,
         now: Time,
         id: ParticipantId,
         epoch: Option<Epoch>,
         violations: &mut Violations,
     ) {
+        self.told += 1;
         let newest = || self.said.get(&id).and_then(|past| past.back()).map(|(epoch, _)| *epoch);
         let Some(epoch) = epoch.or_else(newest) else { return };
         for (worker, table) in self.tables.iter().enumerate() {
@@ -192,8 +220,8 @@ impl Placements {
         let table = self.tables.get(worker);
         let view = table.and_then(|table| table.people.get(&listener?));
         let group = view.filter(|view| view.is_own).and_then(|view| view.group);
-        let blocked = group.and_then(|group| table?.groups.get(&group)).copied().unwrap_or_default();
-        Tag { at: now, group, blocked }
+        let blocked = group.and_then(|group| table?.groups.get(&group)).map(|(blocked, _)| *blocked);
+        Tag { at: now, group, blocked: blocked.unwrap_or_default() }
     }
 
     /// Since when a participant may not publish a kind, as the worker of a listener has it; nothing if
@@ -213,6 +241,36 @@ impl Placements {
         self.tables.iter().find_map(|table| table.people.get(&id).filter(|view| view.is_own))?.group
     }
 
+    /// How a participant stands on the worker that has its connection.
+    pub(super) fn standing(&self, id: ParticipantId) -> Option<Standing> {
+        let own = |table: &Table| table.people.get(&id).copied().filter(|view| view.is_own);
+        let (table, view) = self.tables.iter().find_map(|table| Some((table, own(table)?)))?;
+        let (group, placed_at) = (view.group?, view.placed_at);
+        let (blocked, since) = table.groups.get(&group).copied()?;
+        let is_heard = view.publish.contains(Kind::Audio) && !blocked.contains(Kind::Audio);
+        let heard_since = is_heard.then(|| view.publish_since.max(since));
+        Some(Standing { group, placed_at, heard_since })
+    }
+
+    /// The placement of a participant that a worker has applied.
+    pub(super) fn epoch_on(&self, worker: usize, id: ParticipantId) -> Option<Epoch> {
+        self.tables.get(worker)?.people.get(&id).map(|view| view.epoch)
+    }
+
+    /// Holds against each other where the connections of participants are.
+    pub(super) fn check_homes(&self, now: Time, violations: &mut Violations) {
+        let mut homes = BTreeSet::new();
+        for table in &self.tables {
+            for (id, _) in table.people.iter().filter(|(_, view)| view.is_own) {
+                if !homes.insert(*id) {
+                    let text = || format!("participant {id} is on two workers");
+                    violations.note(now, Invariant::I1, text);
+                }
+            }
+        }
+        violations.checked(Invariant::I1, u64::try_from(homes.len()).unwrap_or(0));
+    }
+
     /// How many groups a worker should have.
     pub(super) fn groups(&self, worker: usize) -> usize {
         self.tables.get(worker).map_or(0, |table| table.groups.len())
@@ -223,7 +281,7 @@ impl Table {
     fn apply(&mut self, now: Time, command: &MediaCommand) {
         match command {
             MediaCommand::SetGroup(settings) => {
-                self.groups.insert(settings.group, settings.blocked);
+                self.groups.insert(settings.group, (settings.blocked, now));
             }
             MediaCommand::EndGroup(ended) => {
                 self.groups.remove(ended);

@@ -41,10 +41,26 @@ pub struct SimulationReport {
     pub untold_packets: u64,
     /// Media workers that crashed.
     pub crashes: u64,
+    /// Media workers that were stuck, and those of them that were fenced before they woke up.
+    pub stuck: u64,
+    /// Media workers that were fenced.
+    pub fenced: u64,
+    /// Datagrams that were forged.
+    pub forged: u64,
+    /// Packets that were sent again because they were asked for.
+    pub repaired_packets: u64,
+    /// Packets that people, at the end, had never got though later ones came; those that the network took
+    /// are among them.
+    pub missed_packets: u64,
+    /// Packets that people, at the end, had not been able to decrypt: most of them came before the end of
+    /// the handshake.
+    pub undecrypted_packets: u64,
     /// Stands for everything that happened: the same for the same seed and options.
     pub trace_hash: String,
     /// Violations by invariant.
     pub by_invariant: BTreeMap<String, u64>,
+    /// How often each invariant was looked at.
+    pub checks: BTreeMap<String, u64>,
     /// The first violations.
     #[serde(skip)]
     pub examples: Vec<Violation>,

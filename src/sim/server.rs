@@ -11,8 +11,9 @@ use super::world::{ROOM, Simulation, SimulationError};
 use crate::base::{LinkId, Random, Time, WorkerId};
 use crate::client::{SlotClaim, TimeAnchor};
 use crate::control::{Control, ControlSettings};
-use crate::media::{Handover, Worker, WorkerSettings};
-use crate::message::{ControlInput, ControlOutput, Frame, MediaCommand, MediaReport, SlotLine};
+use crate::media::settings::MediaSettings;
+use crate::media::{Handover, Transmit, Worker, WorkerSettings};
+use crate::message::{ControlInput, ControlOutput, Frame, MediaCommand, MediaReport, Moved, SlotLine};
 use crate::transport::Path;
 
 /// A worker and the ways to and from it.
@@ -23,6 +24,8 @@ pub(super) struct Node {
     timer: Option<Time>,
     commands_free: Time,
     reports_free: Time,
+    /// What waits for a worker that is stuck.
+    pub(super) backlog: Option<Vec<Event>>,
 }
 
 /// Control and its workers.
@@ -30,8 +33,11 @@ pub(super) struct Server {
     pub(super) control: Control,
     control_timer: Option<Time>,
     pub(super) nodes: Vec<Node>,
+    /// Workers that were fenced while they were stuck: each with its place.
+    pub(super) fenced: Vec<(usize, Node)>,
     anchor: TimeAnchor,
     random: Random,
+    hold_ms: u64,
 }
 
 /// Microseconds that something takes from one thread to another, but for a busy moment.
@@ -54,8 +60,10 @@ impl Server {
         };
         let control = Control::new(settings, options.workers, random.fork());
         let mut random = random.fork();
-        let nodes = (0..workers).map(|at| Node::new(at, anchor, &mut random, 1)).collect::<Result<_, _>>()?;
-        Ok(Self { control, control_timer: None, nodes, anchor, random })
+        let hold_ms = options.hold_ms;
+        let nodes = (0..workers).map(|at| Node::new(at, anchor, &mut random, (1, hold_ms)));
+        let nodes = nodes.collect::<Result<_, _>>()?;
+        Ok(Self { control, control_timer: None, nodes, fenced: Vec::new(), anchor, random, hold_ms })
     }
 
     /// A worker takes a datagram.
@@ -77,12 +85,22 @@ impl Node {
         at: usize,
         anchor: TimeAnchor,
         random: &mut Random,
-        generation: u64,
+        (generation, hold_ms): (u64, u64),
     ) -> Result<Self, SimulationError> {
-        let settings = WorkerSettings { advertised: vec![worker_address(at)], ..WorkerSettings::default() };
+        let settings = WorkerSettings {
+            advertised: vec![worker_address(at)],
+            media: MediaSettings { hold_ms, ..MediaSettings::default() },
+        };
         let worker = Worker::new(settings, random.fork(), anchor)
             .map_err(|error| SimulationError(error.to_string()))?;
-        Ok(Self { worker, generation, timer: None, commands_free: Time(0), reports_free: Time(0) })
+        Ok(Self {
+            worker,
+            generation,
+            timer: None,
+            commands_free: Time(0),
+            reports_free: Time(0),
+            backlog: None,
+        })
     }
 }
 
@@ -110,17 +128,37 @@ impl Simulation {
         while let Some(transmit) =
             self.server.nodes.get_mut(at).and_then(|node| node.worker.poll_transmit(now, &mut scratch))
         {
-            let Some(to) = Port::of(transmit.path.remote) else { continue };
-            let listener = self.people.get(to.person).and_then(|person| person.id);
-            let tag = self.judge.placements.tag(now, at, listener);
-            let segment = transmit.segment_size.unwrap_or(transmit.len).max(1);
-            for datagram in scratch.get(..transmit.len).unwrap_or_default().chunks(segment) {
-                self.send_down(to, at, tag, datagram);
-            }
+            self.transmit(at, &transmit, &scratch);
         }
         self.scratch = scratch;
         self.take_reports(at);
         self.set_worker_timer(at);
+    }
+
+    /// Datagrams leave a worker's socket.
+    pub(super) fn transmit(&mut self, at: usize, transmit: &Transmit, buffer: &[u8]) {
+        let Some(to) = Port::of(transmit.path.remote) else { return };
+        let listener = self.people.get(to.person).and_then(|person| person.id);
+        let tag = self.judge.placements.tag(self.now, at, listener);
+        let segment = transmit.segment_size.unwrap_or(transmit.len).max(1);
+        for datagram in buffer.get(..transmit.len).unwrap_or_default().chunks(segment) {
+            self.send_down(to, at, tag, datagram);
+        }
+    }
+
+    /// What a worker says of placements has to be what its commands have made of them.
+    fn hold_against_commands(&mut self, at: usize, report: &MediaReport) {
+        let MediaReport::Moved { moved, .. } = report else { return };
+        self.judge.violations.checked(Invariant::I8, u64::try_from(moved.len()).unwrap_or(0));
+        for moved in moved {
+            let applied = self.judge.placements.epoch_on(at, moved.participant);
+            if applied != Some(moved.epoch) {
+                self.judge.violations.note(self.now, Invariant::I8, || {
+                    let Moved { participant, epoch, .. } = moved;
+                    format!("worker {at} says that {participant} is in placement {epoch}, not {applied:?}")
+                });
+            }
+        }
     }
 
     fn take_reports(&mut self, at: usize) {
@@ -128,6 +166,7 @@ impl Simulation {
             let Some(node) = self.server.nodes.get_mut(at) else { return };
             let Some(report) = node.worker.poll_report() else { return };
             let generation = node.generation;
+            self.hold_against_commands(at, &report);
             let hop = self.server.hop();
             let Some(node) = self.server.nodes.get_mut(at) else { return };
             node.reports_free = node.reports_free.max(self.now + hop);
@@ -165,6 +204,7 @@ impl Simulation {
         }
         node.worker.handle_command(self.now, command.clone());
         self.judge.applied(self.now, at, &command);
+        self.trouble.remember(at, command);
         self.end_turn(at);
     }
 
@@ -220,6 +260,8 @@ impl Simulation {
                 ControlOutput::Media { worker, command } => self.send_command(usize::from(worker.0), command),
                 ControlOutput::Fence { worker } => {
                     self.trace.line(self.now, format_args!("worker {} is fenced", worker.0));
+                    self.tally.fenced += 1;
+                    self.homecoming.disturbed(self.now);
                     self.replace_worker(usize::from(worker.0));
                 }
                 ControlOutput::Admin { .. } => {}
@@ -257,6 +299,8 @@ impl Simulation {
         if let Some(at) = self.owner_of(link) {
             self.learn_seat(at, &frame);
             self.hold_against_media(at, &frame);
+            self.hold_against_log(at, &frame);
+            self.expect_home(at, &frame);
         }
         let arrives = self.downlink(link);
         self.at(arrives, Event::Frame { link, frame: Box::new(frame) });
@@ -283,7 +327,8 @@ impl Simulation {
         if data.get("sdp").is_some_and(Value::is_string) {
             let slots = data.get("slots").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
             let slots: Vec<SlotLine> = slots.iter().filter_map(read_line).collect();
-            self.judge.connected(at, &slots);
+            let is_impostor = self.people.get(at).is_some_and(|person| person.is_impostor);
+            self.judge.connected(at, &slots, is_impostor);
         }
     }
 
@@ -302,6 +347,18 @@ impl Simulation {
         }
     }
 
+    /// Events come to a link in the order of their numbers.
+    fn hold_against_log(&mut self, at: usize, frame: &Frame) {
+        let Frame::Event { seq, event, .. } = frame else { return };
+        let Some(person) = self.people.get_mut(at) else { return };
+        let before = std::mem::replace(&mut person.last_event, *seq);
+        self.judge.violations.checked(Invariant::I19, 1);
+        if before >= *seq {
+            let text = || format!("person {at} is told {event} as number {seq} after {before}");
+            self.judge.violations.note(self.now, Invariant::I19, text);
+        }
+    }
+
     /// Puts a new worker in the place of one.
     pub(super) fn replace_worker(&mut self, at: usize) {
         let Some(old) = self.server.nodes.get(at) else { return };
@@ -309,12 +366,14 @@ impl Simulation {
         self.tally.past_moves += counters.moves;
         self.tally.past_forwarded += counters.media_out;
         self.tally.past_connections += counters.transports_up;
+        self.tally.past_repaired += counters.retransmitted;
         let generation = old.generation + 1;
         let anchor = self.server.anchor;
-        match Node::new(at, anchor, &mut self.server.random, generation) {
+        match Node::new(at, anchor, &mut self.server.random, (generation, self.server.hold_ms)) {
             Ok(node) => {
                 if let Some(place) = self.server.nodes.get_mut(at) {
-                    *place = node;
+                    let old = std::mem::replace(place, node);
+                    self.keep_stuck(at, old);
                 }
             }
             Err(error) => self.judge.violations.note(self.now, Invariant::I7, || error.to_string()),
@@ -326,6 +385,7 @@ impl Simulation {
     pub(super) fn crash(&mut self, at: usize) {
         self.trace.line(self.now, format_args!("worker {at} crashes"));
         self.tally.crashes += 1;
+        self.homecoming.disturbed(self.now);
         self.replace_worker(at);
         self.server.control.handle(self.now, ControlInput::WorkerLost { worker: id_of(at) });
         self.carry_out();

@@ -8,7 +8,9 @@ use super::event::{Event, Uplink};
 use super::violation::Invariant;
 use super::world::{ROOM, Simulation};
 use crate::base::{Epoch, Kind, LinkId, Random, Time};
-use crate::client::{ClientIdentity, Participant, ParticipantSettings, Pattern, Place, SlotClaim, room_tag};
+use crate::client::{
+    ClientIdentity, Participant, ParticipantSettings, Pattern, Place, SlotClaim, StreamStart, room_tag,
+};
 use crate::message::{Frame, Method, Request, SrtpProfile};
 
 /// What people say: the mark and little else.
@@ -23,6 +25,9 @@ const SCREEN: Pattern = Pattern {
 };
 /// Silence is 2.5 packets a second, each of which says so.
 const SILENCE: f64 = 0.05;
+/// Where streams begin whose numbers are to wrap soon.
+const NEARLY_OVER: StreamStart =
+    StreamStart { sequence: 65_530, timestamp: u32::MAX - 2_000, picture_id: 0x7ff8 };
 /// How soon somebody tries again who was not let in.
 const AGAIN: Duration = Duration::from_millis(700);
 
@@ -37,15 +42,27 @@ impl Simulation {
             SrtpProfile::AeadAes128Gcm => vec![SrtpProfile::AesCm128HmacSha1_80, SrtpProfile::AeadAes128Gcm],
             only => vec![only],
         };
-        let settings =
-            ParticipantSettings { audio: SPEECH, video: SCREEN, profiles, ..ParticipantSettings::default() };
+        let settings = ParticipantSettings {
+            audio: SPEECH,
+            video: SCREEN,
+            profiles,
+            start: self.options.wraps.then_some(NEARLY_OVER),
+            repairs: true,
+            ..ParticipantSettings::default()
+        };
         let Ok(identity) = ClientIdentity::generate() else { return };
         let random: Random = self.random.fork();
         let participant = Participant::new(settings, self.anchor, identity, random);
-        let (sdp, tracks) = participant.offer();
+        let (mut sdp, tracks) = participant.offer();
+        let is_impostor = self.trouble.sends_an_impostor(self.phase, self.options.trouble);
+        if is_impostor {
+            sdp = with_another_fingerprint(&sdp);
+        }
         self.forget_participant(at);
+        let now = self.now;
         let Some(person) = self.people.get_mut(at) else { return };
-        person.next_port();
+        person.next_port(now);
+        person.is_impostor = is_impostor;
         person.participant = Some(participant);
         let resume = person.resume.clone();
         if person.link.is_none() {
@@ -92,6 +109,7 @@ impl Simulation {
             return;
         };
         let result = data.get("result").and_then(Value::as_u64).unwrap_or(u64::MAX);
+        self.story.answered(at, id, data);
         if self.trace.keeps_lines() {
             self.trace.line(self.now, format_args!("person {at} is answered {}: {result}", method.name()));
         }
@@ -165,6 +183,7 @@ impl Simulation {
             participant.set_level(if is_talking { 20 } else { 127 });
             participant.publish(now, Kind::Audio, !is_over);
         }
+        person.talks_since = now;
     }
 
     fn event_arrives(&mut self, at: usize, event: &str, data: &Value) {
@@ -205,12 +224,13 @@ impl Simulation {
             let text = claims.iter().map(brief).collect::<Vec<_>>().join(", ");
             self.trace.line(self.now, format_args!("person {at} is told of {epoch} in {room}: {text}"));
         }
-        let is_video = |claim: &&SlotClaim| matches!(claim.publisher, Some((_, kind)) if kind.is_video());
-        person.video_slots =
-            claims.iter().filter(is_video).map(|claim| (claim.ssrc, claim.from_seq)).collect();
         let place = Place { client, room: room_tag(&room), epoch: Epoch(epoch) };
         if let Some(participant) = &mut person.participant {
             participant.slots(place, &claims);
+            // What was on the way before is asked for after the move: it is not to come.
+            if self.trouble.asks_again(self.options.trouble) {
+                participant.ask_again();
+            }
         }
         if person.room != room {
             person.room = room;
@@ -270,6 +290,18 @@ impl Simulation {
             self.storm.learn(room);
         }
     }
+}
+
+/// An offer whose certificate is not the one that its bearer has.
+fn with_another_fingerprint(sdp: &str) -> String {
+    let line = |line: &str| match line.strip_prefix("a=fingerprint:") {
+        Some(rest) => {
+            let (kept, last) = rest.split_at(rest.len().saturating_sub(2));
+            format!("a=fingerprint:{kept}{}\r\n", if last == "00" { "FF" } else { "00" })
+        }
+        None => format!("{line}\r\n"),
+    };
+    sdp.lines().map(line).collect()
 }
 
 /// A slot in the trace: from which number on it is whose.

@@ -26,8 +26,10 @@ const SILENCE: Duration = Duration::from_secs(3);
 /// Packets that a person may have got without having been told whose they are: those of rooms that it left
 /// before it heard that it was in them. Only the judge, which knows what workers applied, can tell them.
 const MOST_UNTOLD: u64 = 8;
-/// A room that nobody is in ends after a minute.
-const EMPTY: Duration = Duration::from_secs(70);
+/// A worker that was stuck applies several placements of somebody in one moment, who is told of the last one.
+const MOST_UNTOLD_IN_TROUBLE: u64 = 512;
+/// A room that nobody is in ends after a minute; a seat that is kept for nobody lasts half a minute.
+const EMPTY: Duration = Duration::from_secs(100);
 
 /// What the storm remembers.
 pub(super) struct Storm {
@@ -37,11 +39,13 @@ pub(super) struct Storm {
     steps: u64,
     /// The phase that begins next, and the step at which.
     turn_at: Option<(u64, Phase)>,
+    /// Nothing happens by itself: a story says what does.
+    pub(super) is_told: bool,
 }
 
 impl Storm {
     pub(super) const fn new(random: Random) -> Self {
-        Self { random, rooms: Vec::new(), steps: 0, turn_at: None }
+        Self { random, rooms: Vec::new(), steps: 0, turn_at: None, is_told: false }
     }
 
     /// Somebody was told of a room.
@@ -68,10 +72,14 @@ impl Simulation {
     pub(super) fn step(&mut self) {
         self.storm.steps += 1;
         match self.phase {
+            Phase::Storm if self.storm.is_told => {}
             Phase::Storm => {
-                self.talk();
+                self.pass_the_word();
                 self.present();
                 self.operate();
+                if self.options.trouble {
+                    self.make_trouble();
+                }
                 if self.moves() >= self.options.moves {
                     self.bring_back();
                 }
@@ -118,7 +126,7 @@ impl Simulation {
     }
 
     /// The storm is over: everybody comes back to the parent room.
-    fn bring_back(&mut self) {
+    pub(super) fn bring_back(&mut self) {
         self.phase = Phase::Settled;
         for moderator in self.moderators() {
             self.request(moderator, Method::DestroyAllBreakOutSession, json!({}));
@@ -127,13 +135,13 @@ impl Simulation {
     }
 
     /// The moderators who are in the parent room and can ask.
-    fn moderators(&self) -> Vec<usize> {
+    pub(super) fn moderators(&self) -> Vec<usize> {
         let people = self.people.iter().filter(|person| person.is_moderator && person.is_here());
         people.map(|person| person.index).collect()
     }
 
     /// Now and then somebody else talks.
-    fn talk(&mut self) {
+    fn pass_the_word(&mut self) {
         let talking: Vec<usize> =
             self.people.iter().filter(|person| person.is_talking).map(|person| person.index).collect();
         // Most of what is said is said where most people are.
@@ -150,7 +158,7 @@ impl Simulation {
         }
     }
 
-    fn set_talking(&mut self, at: usize, is_talking: bool) {
+    pub(super) fn set_talking(&mut self, at: usize, is_talking: bool) {
         if let Some(person) = self.people.get_mut(at) {
             person.is_talking = is_talking;
         }
@@ -171,7 +179,10 @@ impl Simulation {
     }
 
     /// Somebody who is here and suits.
-    fn anybody(&mut self, suits: impl Fn(&super::person::Person, &mut Storm) -> bool) -> Option<usize> {
+    pub(super) fn anybody(
+        &mut self,
+        suits: impl Fn(&super::person::Person, &mut Storm) -> bool,
+    ) -> Option<usize> {
         for _ in 0..8 {
             let at = self.storm.below(self.people.len());
             let person = self.people.get(at)?;
@@ -229,8 +240,9 @@ impl Simulation {
 
     fn create(&mut self, at: usize) {
         let rooms = 2 + self.storm.below(3);
+        let is_open = !self.trouble.closes_rooms(self.options.trouble);
         let params = json!({
-            "participants": 5, "max_rooms": rooms, "open": true,
+            "participants": 5, "max_rooms": rooms, "open": is_open,
             "audio": true, "video": false, "canvas": true, "share": true,
         });
         self.request(at, Method::CreateBreakOutRoom, params);
@@ -288,7 +300,7 @@ impl Simulation {
 
     /// A person is invited: it comes, or turns the invitation down, or does nothing.
     pub(super) fn invited(&mut self, at: usize, room: String) {
-        if self.phase != Phase::Storm {
+        if self.phase != Phase::Storm || self.storm.is_told {
             return;
         }
         match self.storm.below(4) {
@@ -391,7 +403,7 @@ impl Simulation {
     fn bind_anew(&mut self) {
         let Some(at) = self.anybody(|_, _| true) else { return };
         if let Some(person) = self.people.get_mut(at) {
-            person.next_port();
+            person.next_port(self.now);
         }
     }
 
@@ -439,8 +451,14 @@ impl Simulation {
             let report = participant.finish();
             let wrong = report.verdict.wrong_group + report.verdict.wrong_publisher;
             self.tally.untold += wrong;
-            let is_elsewhere = report.examples.iter().any(|(_, _, why)| *why == Wrong::Room);
-            if is_elsewhere || wrong > MOST_UNTOLD {
+            self.tally.missed += report.verdict.lost;
+            self.tally.undecrypted += report.decrypt_failures;
+            let (most, is_exact) = match self.options.trouble {
+                true => (MOST_UNTOLD_IN_TROUBLE, false),
+                false => (MOST_UNTOLD, true),
+            };
+            let is_elsewhere = is_exact && report.examples.iter().any(|(_, _, why)| *why == Wrong::Room);
+            if is_elsewhere || wrong > most {
                 let invariant = if is_elsewhere { Invariant::I2 } else { Invariant::I19 };
                 self.judge.violations.note(self.now, invariant, || {
                     format!(
@@ -454,6 +472,8 @@ impl Simulation {
 
     /// Everybody has left: nothing may be left of them.
     fn check_nothing_is_left(&mut self) {
+        let owners = u64::try_from(self.server.nodes.len()).unwrap_or(0) + 1;
+        self.judge.violations.checked(Invariant::I7, owners);
         let totals = self.server.control.totals();
         if totals != crate::control::Totals::default() {
             self.judge.violations.note(self.now, Invariant::I7, || format!("control still has {totals:?}"));

@@ -8,8 +8,12 @@ use crate::base::Time;
 /// The invariants that the judge checks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Invariant {
-    /// Media comes from members of the listener's group only, and reaches no others.
+    /// A participant is in one room and one group, on one worker.
+    I1,
+    /// Media comes from members of the listener's group only.
     I2,
+    /// A participant's media reaches members of its own group only.
+    I3,
     /// After the answer to a move nothing of the old group leaves.
     I4,
     /// Revoke before grant: nobody is in two groups at any instant.
@@ -18,6 +22,8 @@ pub enum Invariant {
     I6,
     /// What has ended leaves nothing behind.
     I7,
+    /// Late and repeated commands have no effect.
+    I8,
     /// Never two different packets under one key, SSRC and index.
     I9,
     /// Sequence numbers of a slot never repeat, its timestamps never go back or run ahead.
@@ -26,14 +32,20 @@ pub enum Invariant {
     I11,
     /// Who is paused, muted or may not publish is not heard.
     I12,
-    /// No media before the connection is up.
+    /// What is not authenticated is dropped, counted and not answered.
+    I13,
+    /// No media before the handshake is done with the right certificate.
     I14,
+    /// Payloads are forwarded as they were published.
+    I15,
     /// Every queue has a cap.
     I17,
     /// Conservation: what comes in goes out or is counted.
     I18,
-    /// Control, the media plane and what clients were told agree.
+    /// Control, its events, the media plane and what clients were told agree.
     I19,
+    /// Roles rise by a token or a moderator only.
+    I21,
 }
 
 impl fmt::Display for Invariant {
@@ -67,13 +79,14 @@ const MOST_EXAMPLES: usize = 32;
 pub(super) struct Violations {
     start: Time,
     counts: BTreeMap<Invariant, u64>,
+    checks: BTreeMap<Invariant, u64>,
     examples: Vec<Violation>,
 }
 
 impl Violations {
     /// None yet.
     pub(super) const fn new(start: Time) -> Self {
-        Self { start, counts: BTreeMap::new(), examples: Vec::new() }
+        Self { start, counts: BTreeMap::new(), checks: BTreeMap::new(), examples: Vec::new() }
     }
 
     /// Notes one.
@@ -83,6 +96,16 @@ impl Violations {
             let at_seconds = now.since(self.start).as_secs();
             self.examples.push(Violation { at_seconds, invariant, text: text() });
         }
+    }
+
+    /// Notes that something was looked at so many times.
+    pub(super) fn checked(&mut self, invariant: Invariant, times: u64) {
+        *self.checks.entry(invariant).or_default() += times;
+    }
+
+    /// How often each was looked at.
+    pub(super) const fn checks(&self) -> &BTreeMap<Invariant, u64> {
+        &self.checks
     }
 
     /// How many there were.

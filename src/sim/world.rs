@@ -3,16 +3,20 @@
 use std::time::Duration;
 
 use super::event::{Event, Port, Uplink, link_of, person_of, worker_address, worker_of};
+use super::homecoming::Homecoming;
 use super::judge::Judge;
 use super::network::{Way, Weather};
 use super::options::SimulationOptions;
 use super::person::Person;
 use super::placements::Tag;
 use super::queue::Queue;
+use super::register::Register;
 use super::report::SimulationReport;
 use super::server::Server;
 use super::storm::Storm;
+use super::story::Story;
 use super::trace::Trace;
+use super::trouble::Trouble;
 use super::violation::Invariant;
 use crate::base::{Random, Time};
 use crate::client::{Participant, TimeAnchor};
@@ -23,7 +27,7 @@ use crate::client::{Participant, TimeAnchor};
 pub struct SimulationError(pub String);
 
 /// A worker takes what came since it looked last: moments are rounded up to this many microseconds.
-const TURN: u64 = 250;
+pub(super) const TURN: u64 = 250;
 /// How often counters are looked at.
 const CHECK_EVERY: Duration = Duration::from_millis(500);
 /// Buffers of datagrams that are kept.
@@ -55,7 +59,13 @@ pub(super) struct Tally {
     pub(super) past_connections: u64,
     pub(super) requests: u64,
     pub(super) refusals: u64,
+    pub(super) past_repaired: u64,
     pub(super) crashes: u64,
+    pub(super) stuck: u64,
+    pub(super) fenced: u64,
+    pub(super) forged: u64,
+    pub(super) missed: u64,
+    pub(super) undecrypted: u64,
     /// Packets that people got without having been told whose they are.
     pub(super) untold: u64,
 }
@@ -74,6 +84,10 @@ pub struct Simulation {
     pub(super) people: Vec<Person>,
     pub(super) judge: Judge,
     pub(super) storm: Storm,
+    pub(super) trouble: Trouble,
+    pub(super) story: Story,
+    pub(super) register: Register,
+    pub(super) homecoming: Homecoming,
     pub(super) trace: Trace,
     pub(super) tally: Tally,
     pub(super) phase: Phase,
@@ -109,6 +123,10 @@ impl Simulation {
             judge: Judge::new(start, usize::from(options.workers), people.len()),
             people,
             storm: Storm::new(random.fork()),
+            trouble: Trouble::new(options.seed),
+            story: Story::default(),
+            register: Register::default(),
+            homecoming: Homecoming::new(start),
             trace: Trace::new(start, options.trace),
             tally: Tally::default(),
             phase: Phase::Storm,
@@ -185,8 +203,15 @@ impl Simulation {
             connections: tally.past_connections + now(|counters| counters.transports_up),
             crashes: tally.crashes,
             untold_packets: tally.untold,
+            stuck: tally.stuck,
+            fenced: tally.fenced,
+            forged: tally.forged,
+            missed_packets: tally.missed,
+            undecrypted_packets: tally.undecrypted,
+            repaired_packets: tally.past_repaired + now(|counters| counters.retransmitted),
             trace_hash: format!("{:016x}", self.trace.hash()),
             by_invariant: violations.counts().iter().map(|(of, count)| (of.to_string(), *count)).collect(),
+            checks: self.judge.checks(),
             examples: violations.examples().to_vec(),
         }
     }
@@ -203,11 +228,12 @@ impl Simulation {
         self.at(self.now + after, event);
     }
 
-    fn happen(&mut self, event: Event) {
+    pub(super) fn happen(&mut self, event: Event) {
+        let Some(event) = self.unless_stuck(event) else { return };
         match event {
-            Event::ToWorker { worker, from, mut bytes } => {
+            Event::ToWorker { worker, from, is_forged, mut bytes } => {
                 self.trace.note(self.now, 1, from.person as u64);
-                self.server.receive(self.now, worker, from, &mut bytes);
+                self.worker_receives(worker, from, is_forged, &mut bytes);
                 self.keep(bytes);
                 // What comes at the same moment is one batch.
                 let is_next =
@@ -229,6 +255,8 @@ impl Simulation {
             Event::WorkerTimer { worker } => self.worker_timer(worker),
             Event::ControlTimer => self.control_timer(),
             Event::Return { person } => self.come(person),
+            Event::Reattach { person } => self.reattach(person),
+            Event::Wake { worker, generation } => self.wake(worker, generation),
             Event::Step => self.step(),
             Event::Check => {
                 self.check(false);
@@ -237,8 +265,11 @@ impl Simulation {
         }
     }
 
-    /// Holds all counters against each other.
+    /// Holds all counters against each other, and what control says of itself.
     pub(super) fn check(&mut self, is_drained: bool) {
+        self.register.look(self.now, &self.server.control, &mut self.judge.violations);
+        self.judge.placements.check_homes(self.now, &mut self.judge.violations);
+        self.check_homecomings();
         for (at, node) in self.server.nodes.iter().enumerate() {
             self.judge.check_counters(self.now, at, node.worker.statistics(), is_drained);
         }
@@ -260,7 +291,10 @@ impl Simulation {
 
     /// A datagram leaves a worker.
     pub(super) fn send_down(&mut self, to: Port, worker: usize, tag: Tag, datagram: &[u8]) {
-        let Some(person) = self.people.get_mut(to.person) else { return };
+        let Some(person) = self.people.get_mut(to.person) else {
+            let text = || format!("worker {worker} sends to an intruder");
+            return self.judge.violations.note(self.now, Invariant::I13, text);
+        };
         let profile = person.profile;
         let arrival = person.down.carry(self.now, &mut self.random);
         self.judge.leaves(&tag, (worker, to.person), datagram, profile);
@@ -275,7 +309,14 @@ impl Simulation {
         let person = self.people.get_mut(to.person).filter(|person| person.socket == to);
         if let Some(participant) = person.and_then(|person| person.participant.as_mut()) {
             match participant.handle_datagram(self.now, worker_address(worker), &mut bytes) {
-                Some(heard) => self.judge.heard(self.now, (worker, to.person), tag, &heard),
+                Some(heard) => {
+                    let misses = participant.misses(self.now);
+                    self.judge.heard(self.now, (worker, to.person), tag, &heard);
+                    self.homecoming.heard(to.person, heard.mark.publisher);
+                    if misses {
+                        self.pump(to.person);
+                    }
+                }
                 None => self.pump(to.person),
             }
         }
@@ -291,10 +332,13 @@ impl Simulation {
         }) {
             let (from, arrival) = (person.socket, person.up.carry(self.now, &mut self.random));
             let (Some(worker), Some(datagram)) = (worker_of(to), scratch.get(..len)) else { continue };
+            if self.options.trouble && self.tamper(worker, from, datagram) {
+                continue;
+            }
             for at in [arrival.first, arrival.second].into_iter().flatten() {
                 let bytes = self.buffer(datagram);
                 let turn = Time(at.0.div_ceil(TURN) * TURN);
-                self.at(turn, Event::ToWorker { worker, from, bytes });
+                self.at(turn, Event::ToWorker { worker, from, is_forged: false, bytes });
             }
         }
         self.scratch = scratch;

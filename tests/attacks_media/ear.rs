@@ -85,7 +85,7 @@ impl Ear {
     /// Takes a packet that was opened.
     pub(crate) fn rtp(&mut self, plain: &[u8]) {
         let Ok(view) = RtpView::parse(plain) else { return };
-        let mark = Mark::find(view.payload());
+        let mark = Mark::find(view.payload()).map(|(_, mark)| mark);
         let bytes = plain.len() as u64;
         if self.repair_sources.contains(&view.ssrc()) {
             self.repair_bytes += bytes;

@@ -1,6 +1,7 @@
 //! Writing a stored packet the way its listener wants it.
 
 use super::Placed;
+use crate::base::plant::{self, Plant};
 use crate::base::{Mid, Ssrc, Time};
 use crate::media::ring::Stored;
 use crate::transport::{Codec, ExtensionIds};
@@ -73,6 +74,11 @@ pub(crate) fn write_packet(
     }
     let at = len;
     len += put(buffer, len, stored.payload)?;
+    if plant::is(Plant::PayloadChanged)
+        && let Some(last) = buffer.get_mut(len - 1)
+    {
+        *last ^= 1;
+    }
     if matches!(dress.codec, Codec::Vp8) && (placed.numbers.picture.is_some() || placed.numbers.tl0.is_some())
     {
         let payload = buffer.get_mut(at..len).unwrap_or_default();

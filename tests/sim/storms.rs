@@ -1,0 +1,99 @@
+//! Storms of operations.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use anteroom::sim::SimulationOptions;
+
+use crate::tally::Tally;
+use crate::{assert_fine, run};
+
+fn short(seed: u64, workers: u16) -> SimulationOptions {
+    SimulationOptions { seed, workers, moves: 150, participants: 20, ..SimulationOptions::default() }
+}
+
+/// What storms came to.
+#[derive(Default)]
+struct Sum {
+    moves: u64,
+    checks: BTreeMap<String, u64>,
+}
+
+impl Sum {
+    fn run(&mut self, options: SimulationOptions) {
+        let report = run(options.clone());
+        assert_fine(&options, &report);
+        assert!(report.moves >= options.moves && report.judged_packets > 1_000, "{report:?}");
+        self.moves += report.moves;
+        for (invariant, checks) in report.checks {
+            *self.checks.entry(invariant).or_default() += checks;
+        }
+    }
+
+    /// One line of the summary for the moves, and one for each invariant.
+    fn tell(&self, name: &str) {
+        Tally::of("simulated moves", name).count(self.moves, "moves");
+        for (invariant, checks) in &self.checks {
+            Tally::of("invariants", invariant).count(*checks, "checks");
+        }
+    }
+}
+
+/// Seeds that once failed: each stays, as it was then.
+#[test]
+fn seeds_that_failed_pass() {
+    let quiet = |moves, participants, (seed, workers)| SimulationOptions {
+        moves,
+        participants,
+        trouble: false,
+        ..short(seed, workers)
+    };
+    let mut sum = Sum::default();
+    // Packets that were overtaken or delayed while their sender moved were heard in the next room.
+    sum.run(quiet(1_500, 50, (7, 1)));
+    // A join that was given up was granted on one worker and revoked on another.
+    sum.run(quiet(300, 50, (1, 3)));
+    // What was bound between a mover's own worker and the last one was never told.
+    sum.run(quiet(2_000, 50, (6, 3)));
+    sum.run(quiet(1_000, 50, (7, 3)));
+    // Nobody whose round trip was above 50 ms could connect.
+    sum.run(quiet(150, 20, (3, 3)));
+    sum.tell("seeds that failed once");
+}
+
+#[test]
+fn committed_seeds_pass() {
+    let mut sum = Sum::default();
+    for seed in 10..13 {
+        sum.run(short(seed, 1));
+        sum.run(SimulationOptions { hold_ms: 10, ..short(seed, 2) });
+    }
+    // With everything that can happen, so that every invariant is looked at.
+    sum.run(SimulationOptions { moves: 1_200, participants: 50, ..short(13, 3) });
+    let looked_at = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 21];
+    for invariant in looked_at {
+        let name = format!("I{invariant}");
+        assert!(sum.checks.get(&name).is_some_and(|checks| *checks > 0), "{name} is not looked at");
+    }
+    sum.tell("committed seeds");
+}
+
+#[test]
+fn fresh_seeds_pass() {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
+    let mut sum = Sum::default();
+    for number in 0..2 {
+        let seed = u64::try_from(now.as_millis()).unwrap() + number;
+        println!("fresh seed {seed}");
+        sum.run(short(seed, 1 + u16::try_from(number).unwrap()));
+    }
+    sum.tell("fresh seeds");
+}
+
+#[test]
+fn a_seed_does_the_same_again() {
+    for workers in [1, 3] {
+        let (first, second) = (run(short(21, workers)), run(short(21, workers)));
+        assert_eq!(first, second, "{workers} workers");
+    }
+}
