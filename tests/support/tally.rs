@@ -28,8 +28,7 @@ impl Tally {
 impl Drop for Tally {
     fn drop(&mut self) {
         let verdict = if panicking() { "FAILED" } else { "ok" };
-        let line =
-            format!("{}\t{}\t{}\t{}\t{verdict}\n", self.class, self.number, self.count, self.unit);
+        let line = format!("{}\t{}\t{}\t{}\t{verdict}\n", self.class, self.number, self.count, self.unit);
         let Some(path) = std::env::var_os("ANTEROOM_TALLY") else { return };
         // A failed write leaves the line out, and the summary then misses it.
         let file = OpenOptions::new().create(true).append(true).open(path);
