@@ -268,6 +268,7 @@ fn what_belongs_at_the_top_level_is_there() {
         "src",
         "benches",
         "tests",
+        "fuzz",
         "deploy",
         "README.md",
         "ARCHITECTURE.md",

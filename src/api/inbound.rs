@@ -9,18 +9,21 @@ use crate::message::{Frame, Method, Refusal, Request, named_room};
 /// Nesting of braces and brackets that a request may have; the contract's objects have 3.
 const MAX_DEPTH: usize = 32;
 
+/// Objects and lists that a request may have. An object takes 640 bytes of memory and is written in 7, a
+/// list 128 and in 2: the longest message could take 11 MB.
+const MAX_NESTS: usize = 256;
+
 /// Bytes of a request's id and of a method's name.
 const MAX_NAME_BYTES: usize = 128;
 
 /// Reads a request.
 ///
-/// The error is the ack to send instead: under the message's own id and its method's name, where
-/// these can be read.
-pub(super) fn read_request(text: &str) -> Result<Request, Box<Frame>> {
-    if is_too_deep(text) {
-        return Err(
-            Envelope::skim(text).refused(&format!("This message is nested deeper than {MAX_DEPTH} levels."))
-        );
+/// # Errors
+/// The ack to send instead: under the message's own id and its method's name, where these can be
+/// read.
+pub fn read_request(text: &str) -> Result<Request, Box<Frame>> {
+    if let Some(why) = excess(text) {
+        return Err(Envelope::skim(text).refused(&why));
     }
     let value: Value = serde_json::from_str(text)
         .map_err(|error| Envelope::default().refused(&format!("This message is no JSON: {error}.")))?;
@@ -104,9 +107,9 @@ fn take_name(map: &mut Map<String, Value>, key: &str) -> Result<String, String> 
     }
 }
 
-/// Counts nesting without building anything.
-fn is_too_deep(text: &str) -> bool {
-    let (mut depth, mut in_string, mut escaped) = (0_usize, false, false);
+/// Counts nesting, objects and lists without building anything; answers what there is too much of.
+fn excess(text: &str) -> Option<String> {
+    let (mut depth, mut nests, mut in_string, mut escaped) = (0_usize, 0_usize, false, false);
     for byte in text.bytes() {
         match byte {
             _ if escaped => escaped = false,
@@ -115,14 +118,18 @@ fn is_too_deep(text: &str) -> bool {
             b'{' | b'[' if !in_string => {
                 depth += 1;
                 if depth > MAX_DEPTH {
-                    return true;
+                    return Some(format!("This message is nested deeper than {MAX_DEPTH} levels."));
+                }
+                nests += 1;
+                if nests > MAX_NESTS {
+                    return Some(format!("This message has more than {MAX_NESTS} objects and lists in it."));
                 }
             }
             b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
             _ => {}
         }
     }
-    false
+    None
 }
 
 #[cfg(test)]
@@ -211,5 +218,16 @@ mod tests {
         assert!(read_request(&with(&nested(31))).is_err());
         assert!(read_request(&with(&format!("\"\\\"{}\"", "[".repeat(100)))).is_ok());
         assert!(read_request(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn objects_and_lists_are_counted_outside_of_strings() {
+        let with = |nests: usize| {
+            let list = vec!["{},[]"; nests / 2].join(",");
+            format!(r#"{{"id":"7","method":"pause","params":{{"text":"{{{{{{","a":[{list}]}}}}"#)
+        };
+        assert!(read_request(&with(MAX_NESTS - 4)).is_ok());
+        let (id, ack, data) = refusal(&with(MAX_NESTS - 2));
+        assert_eq!((&*id, ack, &data["result"]), ("7", "didAckPause", &Value::from(1734)));
     }
 }

@@ -12,6 +12,7 @@ mod inbound;
 mod link;
 mod origin;
 mod rate;
+pub mod readers;
 mod refuse;
 mod router;
 pub mod settings;

@@ -8,7 +8,7 @@ const MAX_CONTROL_BYTES: u64 = 125;
 
 /// A message of a client, or a control frame.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::api) enum Incoming {
+pub enum Incoming {
     /// A text, whole.
     Text(String),
     /// A ping; the socket answers it.
@@ -21,7 +21,7 @@ pub(in crate::api) enum Incoming {
 
 /// Why a client is not listened to any longer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(in crate::api) enum Violation {
+pub enum Violation {
     /// A message that is longer than allowed.
     #[error("a message is too long")]
     TooLong,
@@ -105,7 +105,7 @@ impl OpenFrame {
 /// Puts messages together. What it holds are the bytes of an unfinished message, and nothing while
 /// the client says nothing.
 #[derive(Debug)]
-pub(super) struct FrameReader {
+pub struct FrameReader {
     max_message: usize,
     head: [u8; MAX_HEAD],
     head_len: usize,
@@ -120,7 +120,9 @@ pub(super) struct FrameReader {
 }
 
 impl FrameReader {
-    pub(super) const fn new(max_message: usize) -> Self {
+    /// A reader of messages of at most so many bytes.
+    #[must_use]
+    pub const fn new(max_message: usize) -> Self {
         Self {
             max_message,
             head: [0; MAX_HEAD],
@@ -139,13 +141,16 @@ impl FrameReader {
     }
 
     /// From here on messages are passed over, of whatever kind and length they are.
-    pub(super) fn turn_deaf(&mut self) {
+    pub fn turn_deaf(&mut self) {
         self.is_deaf = true;
         self.text = None;
     }
 
     /// Reads until a message is whole or there are no more bytes; takes what it has read off the front.
-    pub(super) fn read(&mut self, bytes: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
+    ///
+    /// # Errors
+    /// Why the client is not listened to any longer. What comes behind is passed over, but for its close.
+    pub fn read(&mut self, bytes: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
         loop {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,

@@ -17,8 +17,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use backlog::Backlog;
 pub(super) use backlog::{BacklogFull, Outgoing};
-use frame_reader::FrameReader;
-pub(super) use frame_reader::{Incoming, Violation};
+pub use frame_reader::{FrameReader, Incoming, Violation};
 pub(super) use upgrade::Upgrade;
 
 /// What is read at once. On the stack, so that a client that says nothing takes no memory.

@@ -64,7 +64,7 @@ pub(super) fn fragments(mut body: &[u8]) -> Option<Vec<Fragment<'_>>> {
     Some(fragments)
 }
 
-fn u24([a, b, c]: [u8; 3]) -> usize {
+pub(super) fn u24([a, b, c]: [u8; 3]) -> usize {
     usize::from(a) << 16 | usize::from(b) << 8 | usize::from(c)
 }
 

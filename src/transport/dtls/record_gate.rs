@@ -10,8 +10,11 @@ use rtc::shared::error::Error;
 
 use super::message::Partial;
 use super::record::{
-    ALERT, CHANGE_CIPHER_SPEC, Fragment, HANDSHAKE, Record, fragments, records, write_message,
+    ALERT, CHANGE_CIPHER_SPEC, Fragment, HANDSHAKE, Record, fragments, records, u24, write_message,
 };
+
+/// The handshake message with a chain of certificates (RFC 5246 section 7.4.2).
+const CERTIFICATE: u8 = 11;
 
 /// Records of one handshake: about 10 make one, and each flight may be repeated a dozen times.
 const MAX_HANDSHAKE_RECORDS: usize = 256;
@@ -111,6 +114,9 @@ impl RecordGate {
         partial.push(fragment);
         let body = partial.whole()?;
         self.partial.remove(&fragment.sequence);
+        if fragment.message_type == CERTIFICATE && !is_chain(&body) {
+            return None;
+        }
         write_message(fragment.message_type, fragment.sequence, &body)
     }
 
@@ -159,6 +165,19 @@ impl RecordGate {
 fn is_sealed(record: &Record<'_>) -> bool {
     let (kind, len) = (record.content_type, record.body.len());
     record.epoch == 1 && matches!(kind, ALERT | HANDSHAKE) && (1..=MAX_SEALED).contains(&len)
+}
+
+/// Whether a chain of certificates has the lengths that it claims. The crate makes room for as much as a
+/// certificate claims to be, up to 16 MB, before it looks whether it is there.
+fn is_chain(body: &[u8]) -> bool {
+    let Some((_, mut rest)) = body.split_first_chunk().filter(|(len, rest)| u24(**len) == rest.len()) else {
+        return false;
+    };
+    while let Some((len, behind)) = rest.split_first_chunk::<3>() {
+        let Some(next) = behind.get(u24(*len)..) else { return false };
+        rest = next;
+    }
+    rest.is_empty()
 }
 
 /// Whether a handshake can need this fragment. A part of nothing would never let a message end.

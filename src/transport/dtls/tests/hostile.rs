@@ -96,7 +96,7 @@ fn a_handshake_has_a_budget() {
         record
     };
     let mut gate = RecordGate::new();
-    let long = record(22, 0, 0, &fragment(11, 1_000, 2, 0, &[0; 1_000]));
+    let long = record(22, 0, 0, &fragment(15, 1_000, 2, 0, &[0; 1_000]));
     let passed: usize = (0..10_000).map(|n| gate.during_handshake(&numbered(long.clone(), n)).len()).sum();
     assert!((60_000..=68_000).contains(&passed), "{passed} bytes");
 
@@ -121,7 +121,7 @@ fn a_handshake_has_a_budget() {
 fn what_no_handshake_needs_does_not_pass() {
     let passes = |datagram: &[u8]| !RecordGate::new().during_handshake(datagram).is_empty();
     assert!(passes(&record(22, 0, 1, &fragment(14, 0, 5, 0, &[]))), "an empty message");
-    assert!(passes(&record(22, 0, 1, &fragment(11, 20, 1, 0, &[0; 20]))), "a message");
+    assert!(passes(&record(22, 0, 1, &fragment(15, 20, 1, 0, &[0; 20]))), "a message");
     assert!(passes(&record(20, 0, 1, &[1])), "change of keys");
     assert!(!passes(&record(20, 0, 1, &[2])));
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 1, 0, &[0; 10]))), "a part alone");
@@ -131,6 +131,24 @@ fn what_no_handshake_needs_does_not_pass() {
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 1, 5, &[]))), "a part of nothing");
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20_000, 1, 0, &[0; 10]))), "too long");
     assert!(!passes(&record(22, 0, 1, &fragment(11, 20, 16, 0, &[0; 20]))), "too many messages");
+}
+
+/// The crate makes room for what a certificate claims to be before it reads it: 16 MB for 10 bytes.
+#[test]
+fn a_certificate_that_claims_more_than_it_has_does_not_pass() {
+    let passes = |body: &[u8]| {
+        let len = u16::try_from(body.len()).unwrap();
+        let message = record(22, 0, 1, &fragment(11, len, 1, 0, body));
+        !RecordGate::new().during_handshake(&message).is_empty()
+    };
+    assert!(passes(&[0, 0, 0]), "no certificate");
+    assert!(passes(&[0, 0, 9, 0, 0, 2, 7, 7, 0, 0, 1, 7]), "two");
+    assert!(!passes(&[0, 0, 7, 0xff, 0xff, 0xff, 7, 7, 7, 7]), "16 MB");
+    assert!(!passes(&[0, 0, 5, 0, 0, 3, 7, 7]), "one byte is missing");
+    assert!(!passes(&[0, 0, 5, 0, 0, 1, 7, 7]), "half a length is behind it");
+    assert!(!passes(&[0, 0, 6, 0, 0, 2, 7, 7]), "a list that is shorter than it claims");
+    assert!(!passes(&[0, 0, 4, 0, 0, 2, 7, 7]), "and one that is longer");
+    assert!(!passes(&[0, 0]));
 }
 
 /// A peer with the keys could fill an encrypted record with thousands of tiny fragments, which the
