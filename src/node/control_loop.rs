@@ -1,6 +1,7 @@
 //! The one owner of the control plane: a thread that feeds it and carries out what it says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -72,13 +73,15 @@ pub(super) struct ControlLoop {
     moves: BTreeMap<(WorkerId, BatchId), Time>,
     /// When the clock was last looked at.
     looked_at: Time,
+    /// Workers in whose place none could be started yet.
+    missing: BTreeSet<WorkerId>,
 }
 
 impl ControlLoop {
     pub(super) fn new(job: ControlJob) -> Self {
         let (links, tickets, moves) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
         let looked_at = job.clock.now();
-        Self { job, links, tickets, next_ticket: 0, moves, looked_at }
+        Self { job, links, tickets, next_ticket: 0, moves, looked_at, missing: BTreeSet::new() }
     }
 
     /// Runs until the engine drops its end of `orders`; the workers are what is left, and the thread of
@@ -114,6 +117,7 @@ impl ControlLoop {
                 self.job.control.handle_timeout(now);
                 self.carry_out(now);
             }
+            self.start_missing();
             if let Some(intake) = self.job.gate.look(now, self.job.doorway.metrics()) {
                 self.let_in(intake);
             }
@@ -253,10 +257,29 @@ impl ControlLoop {
     fn replace(&mut self, worker: WorkerId, cause: &'static str) {
         self.moves.retain(|(of, _), _| *of != worker);
         self.job.doorway.metrics().worker_replaced(cause);
-        let replaced = self.job.workers.replace(worker);
-        self.job.doorway.set_ready(replaced.is_ok());
-        if let Err(error) = replaced {
-            tracing::error!(worker = worker.0, %error, "no media worker could be started");
+        if let Err(error) = self.start(worker) {
+            tracing::error!(worker = worker.0, %error, "no media worker could be started; it is tried again");
+        }
+    }
+
+    fn start(&mut self, worker: WorkerId) -> io::Result<()> {
+        let started = self.job.workers.replace(worker);
+        match started {
+            Ok(()) => self.missing.remove(&worker),
+            Err(_) => self.missing.insert(worker),
+        };
+        self.job.doorway.set_ready(self.missing.is_empty());
+        started
+    }
+
+    /// Tries again what failed for want of files or threads.
+    fn start_missing(&mut self) {
+        for worker in self.missing.clone() {
+            if self.start(worker).is_ok() {
+                tracing::info!(worker = worker.0, "a media worker could be started after all");
+                // What was said to nobody meanwhile is said again.
+                self.handle(ControlInput::WorkerLost { worker });
+            }
         }
     }
 

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::time::timeout;
 
 use crate::http::{development_token, get};
+use crate::listener::Listener;
 use crate::live_call::LiveCall;
 use crate::machine::{PATIENCE, Server, eventually};
 use crate::tally::Tally;
@@ -89,4 +91,23 @@ async fn f15_without_any_file_left_the_door_waits_and_does_not_spin() {
     assert_eq!(get(server.http, "/readyz").await.status, 200);
     assert!(call.is_on());
     call.end().await.assert_undisturbed();
+}
+
+#[tokio::test]
+async fn f15_a_worker_that_fails_without_files_is_started_when_there_are_some() {
+    let _tally = Tally::of("faults", "F15");
+    let mut server = Server::start_by("[node]\nworkers = 1\n", command()).await;
+    let mut mia = Listener::join(server.http, "daily", "Mia").await;
+    limit_files(&server, 3);
+    server.fault("panic 0").await;
+    mia.client.event("transportLost").await;
+    eventually("a failed start", async || server.logged("no media worker could be started") == 1).await;
+    limit_files(&server, LIMIT);
+    eventually("a start after all", async || server.logged("could be started after all") == 1).await;
+    assert_eq!(get(server.http, "/readyz").await.status, 200);
+    let client = Client::enter(server.http, "daily", "Mia", "moderator").await;
+    let back = json!({"resume": mia.joined["resume"]});
+    let mia = Listener::join_by(client, "daily", back).await;
+    let _ben = Listener::join(server.http, "daily", "Ben").await;
+    mia.hears(10).await;
 }

@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::cast_possible_truncation,
     clippy::disallowed_methods,
+    clippy::disallowed_types,
     reason = "a test may fail loudly, and people have media of their own"
 )]
 #![allow(dead_code, reason = "each test file uses its part of the support")]
