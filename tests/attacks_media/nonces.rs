@@ -81,6 +81,8 @@ async fn a06_no_nonce_is_used_twice() {
         listener.is_up().await;
         // They keep what comes as it is, and so they ask for everything again without having seen it.
         listener.tap();
+        // The server reports to those who send.
+        listener.publish(Kind::Audio);
     }
     publisher.publish(Kind::Audio);
     publisher.publish(Kind::Video);
@@ -106,6 +108,8 @@ async fn a06_no_nonce_is_used_twice() {
         let mut nonces = Nonces::default();
         listener.taken().iter().for_each(|datagram| nonces.note(datagram));
         assert_eq!(nonces.repeated, 0);
+        let of = |wanted| nonces.used.keys().filter(|(kind, ..)| *kind == wanted).count();
+        assert!(of("rtp") > 1_000 && of("rtcp") > 10, "{} and {}", of("rtp"), of("rtcp"));
         records += nonces.used.len() as u64;
     }
     let (_, _) = beside.end(attack).await;

@@ -65,7 +65,7 @@ async fn weather(
 async fn storm_of_strangers() {
     let part = Part::whole().await;
     // Some more than the storms take, for what is looked at after each.
-    let mut beside = Beside::start(part, 5 * length() + 5).await;
+    let mut beside = Beside::start(part, 5 * length() + 4).await;
     let mut people = three(beside.http, "storms", Pattern::SCREEN).await;
     let stranger = Stranger::on(9, 64);
     let ssrc = people[0].declared(Kind::Audio).ssrc;
@@ -181,7 +181,7 @@ fn compound(random: &mut Random) -> Vec<u8> {
 #[tokio::test]
 async fn storm_of_a_participant() {
     let part = Part::whole().await;
-    let mut beside = Beside::start(part, 8 * length() + 9).await;
+    let mut beside = Beside::start(part, 8 * length() + 6).await;
     let mut people = three(beside.http, "storms", Pattern::SCREEN).await;
     let vp8 = hostile_with(beside.http, "Vp8", |offer| offer).await;
     let vp9 = hostile_with(beside.http, "Vp9", |offer| with_codec(&offer, "VP9", "profile-id=0")).await;
