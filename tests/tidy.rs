@@ -249,7 +249,7 @@ fn steps(section: &str) -> Vec<(String, String)> {
 
 #[test]
 fn the_ways_in_the_architecture_page_exist() {
-    for section in ["The way of a packet", "The way of a move"] {
+    for section in ["The way of a packet", "The way of a move", "What survives a crash"] {
         let steps = steps(section);
         assert!(steps.len() >= 5, "`{section}` tells {} steps", steps.len());
         for (function, file) in steps {

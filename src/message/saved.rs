@@ -331,7 +331,6 @@ impl Record {
 mod hexadecimal {
     use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands out references")]
     pub(super) fn serialize<S: Serializer>(number: &u128, serializer: S) -> Result<S::Ok, S::Error> {
         format!("{number:032x}").serialize(serializer)
     }
