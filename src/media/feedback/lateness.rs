@@ -6,8 +6,10 @@ use crate::base::Time;
 
 /// How long the fastest packet counts: clocks drift, and ways change.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// What seems to be later than this is a clock that was set anew, or stood still.
+/// What seems to be later than this is a clock that was set anew, or stood still. Or it is as late as that:
+/// so for as long nothing is taken to be less late.
 const MOST_MS: u32 = 500;
+const MOST: Duration = Duration::from_millis(500);
 
 /// The least time that a source's packets took, up to what its clock differs from ours.
 #[derive(Clone, Copy, Debug, Default)]
@@ -16,6 +18,8 @@ pub(super) struct Lateness {
     /// The least of the time before.
     least_before: Option<u32>,
     since: Time,
+    /// Until then it is not known how late a packet is.
+    unsure_until: Option<Time>,
 }
 
 impl Lateness {
@@ -30,14 +34,16 @@ impl Lateness {
         let known = [self.least, self.least_before].into_iter().flatten().map(longer).max();
         let most = clock_rate / 1_000 * MOST_MS;
         if known.is_some_and(|longer| longer.unsigned_abs() > most) {
-            *self = Self { least: Some(transit), least_before: None, since: now };
-            return Duration::ZERO;
+            let unsure_until = Some(now + MOST);
+            *self = Self { least: Some(transit), least_before: None, since: now, unsure_until };
+            return MOST;
         }
         if self.least.is_none_or(|least| longer(least) < 0) {
             self.least = Some(transit);
         }
         let late = known.and_then(|longer| u64::try_from(longer).ok()).unwrap_or(0);
-        Duration::from_micros(late * 1_000_000 / u64::from(clock_rate.max(1)))
+        let late = Duration::from_micros(late * 1_000_000 / u64::from(clock_rate.max(1)));
+        if self.unsure_until.is_some_and(|until| now < until) { late.max(MOST) } else { late }
     }
 }
 
@@ -63,7 +69,10 @@ mod tests {
 
     #[test]
     fn a_clock_that_stood_still_is_not_late_for_ever() {
-        assert_eq!(late(&[20, 5_020, 5_030]), [0, 0, 10]);
+        let took: Vec<u64> = (0..40).map(|at| if at == 0 { 20 } else { 5_020 + at % 2 * 10 }).collect();
+        let late = late(&took);
+        assert!(late[1..26].iter().all(|late| *late == 500), "it may be that late: {late:?}");
+        assert!(late[27..].iter().all(|late| *late <= 10), "{late:?}");
     }
 
     #[test]
