@@ -54,12 +54,22 @@ pub(super) struct Standing {
     pub(super) heard_since: Option<Time>,
 }
 
+/// A placement that control has said.
+#[derive(Clone, Copy, Debug)]
+struct Said {
+    epoch: Epoch,
+    group: GroupId,
+    /// Whether it was a move: a new connection is there once its own worker has it, for what others hand
+    /// over of the placement before has its number on it.
+    is_move: bool,
+}
+
 /// What all workers have applied, and what control has said.
 #[derive(Debug)]
 pub(super) struct Placements {
     tables: Vec<Table>,
     /// What control has ever said of a participant, the newest last.
-    said: BTreeMap<ParticipantId, VecDeque<(Epoch, GroupId)>>,
+    said: BTreeMap<ParticipantId, VecDeque<Said>>,
     /// Placements that were held against those of other workers.
     pub(super) placed: u64,
     /// Words to people about their placement that were held against what workers have applied.
@@ -80,16 +90,18 @@ impl Placements {
     /// Control has said something to a worker.
     pub(super) fn said(&mut self, command: &MediaCommand) {
         match command {
-            MediaCommand::Connect(connect) => self.remember(&connect.placement),
-            MediaCommand::Move { placements, .. } => placements.iter().for_each(|one| self.remember(one)),
+            MediaCommand::Connect(connect) => self.remember(&connect.placement, false),
+            MediaCommand::Move { placements, .. } => {
+                placements.iter().for_each(|one| self.remember(one, true))
+            }
             _ => {}
         }
     }
 
-    fn remember(&mut self, placement: &Placement) {
+    fn remember(&mut self, placement: &Placement, is_move: bool) {
         let past = self.said.entry(placement.participant).or_default();
-        if past.back().is_none_or(|(epoch, _)| *epoch < placement.epoch) {
-            past.push_back((placement.epoch, placement.group));
+        if past.back().is_none_or(|last| last.epoch < placement.epoch) {
+            past.push_back(Said { epoch: placement.epoch, group: placement.group, is_move });
         }
         if past.len() > MOST_PAST {
             past.pop_front();
@@ -101,8 +113,11 @@ impl Placements {
 
     /// The group of one of a participant's placements.
     pub(super) fn group_of(&self, participant: ParticipantId, epoch: Epoch) -> Option<GroupId> {
-        let past = self.said.get(&participant)?;
-        past.iter().rev().find(|(known, _)| *known == epoch).map(|(_, group)| *group)
+        self.said_of(participant, epoch).map(|said| said.group)
+    }
+
+    fn said_of(&self, participant: ParticipantId, epoch: Epoch) -> Option<Said> {
+        self.said.get(&participant)?.iter().rev().find(|said| said.epoch == epoch).copied()
     }
 
     /// A worker was replaced: the new one knows nobody.
@@ -201,10 +216,14 @@ impl Placements {
         violations: &mut Violations,
     ) {
         self.told += 1;
-        let newest = || self.said.get(&id).and_then(|past| past.back()).map(|(epoch, _)| *epoch);
+        let newest = || self.said.get(&id).and_then(|past| past.back()).map(|last| last.epoch);
         let Some(epoch) = epoch.or_else(newest) else { return };
         for (worker, table) in self.tables.iter().enumerate() {
-            let is_elsewhere = |view: &View| view.group.is_some() && view.group != self.group_of(id, epoch);
+            let said = self.said_of(id, epoch);
+            let is_elsewhere = |view: &View| {
+                let counts = view.is_own || said.is_none_or(|said| said.is_move);
+                counts && view.group.is_some() && view.group != said.map(|said| said.group)
+            };
             if table.people.get(&id).is_some_and(|view| view.epoch < epoch && is_elsewhere(view)) {
                 violations.note(now, Invariant::I4, || {
                     format!(

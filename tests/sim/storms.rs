@@ -58,6 +58,8 @@ fn seeds_that_failed_pass() {
     sum.run(quiet(1_000, 50, (7, 3)));
     // Nobody whose round trip was above 50 ms could connect.
     sum.run(quiet(150, 20, (3, 3)));
+    // A seat whose worker crashed had its new connection before a worker that was stuck knew of its move.
+    sum.run(SimulationOptions { moves: 300, ..short(1_009, 2) });
     sum.tell("seeds that failed once");
 }
 
