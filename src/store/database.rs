@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, ErrorCode, Transaction};
+use rusqlite::{Connection, ErrorCode};
 use serde::{Deserialize, Serialize};
 
 use super::mark::checksum;
@@ -157,6 +157,8 @@ impl Database {
         let mut sums = Vec::with_capacity(changes.len());
         let mut bytes = 0;
         let transaction = self.connection.transaction()?;
+        let mut put = transaction.prepare("REPLACE INTO saved VALUES (?1, ?2)")?;
+        let mut delete = transaction.prepare("DELETE FROM saved WHERE key = ?1")?;
         for (key, record) in changes {
             let name = key.to_bytes();
             if let Some(sum) = self.sums.get(key) {
@@ -167,11 +169,11 @@ impl Database {
                     let (sum, value) = sealed(&name, &record.to_bytes());
                     (summary.records, summary.sum) = (summary.records + 1, summary.sum ^ sum);
                     bytes += name.len() + value.len();
-                    put(&transaction, &name, &value)?;
+                    put.execute([&name[..], &value])?;
                     Some(sum)
                 }
                 None => {
-                    transaction.prepare("DELETE FROM saved WHERE key = ?1")?.execute([&name[..]])?;
+                    delete.execute([&name[..]])?;
                     None
                 }
             };
@@ -179,7 +181,8 @@ impl Database {
         }
         summary.steps += 1;
         let text = serde_json::to_vec(&summary).unwrap_or_default();
-        put(&transaction, &SUMMARY_KEY, &sealed(&SUMMARY_KEY, &text).1)?;
+        put.execute([&SUMMARY_KEY[..], &sealed(&SUMMARY_KEY, &text).1])?;
+        drop((put, delete));
         transaction.commit()?;
         self.summary = summary;
         for (key, sum) in sums {
@@ -198,11 +201,6 @@ impl Drop for Database {
         // now; where it cannot, the journal is still there.
         let _ = self.connection.execute_batch("PRAGMA synchronous = FULL");
     }
-}
-
-fn put(transaction: &Transaction<'_>, key: &[u8], value: &[u8]) -> rusqlite::Result<()> {
-    transaction.prepare("REPLACE INTO saved VALUES (?1, ?2)")?.execute([key, value])?;
-    Ok(())
 }
 
 /// A value with the checksum of key and value before it.

@@ -8,7 +8,7 @@
 //!
 //! What was damaged is never read in part: each record has a checksum, the store has one over all of
 //! them, and beside the database stands a mark that says how many times it was written to
-//! ([`mark`]), so that a database that has lost its end is noticed, too.
+//! (`mark.rs`), so that a database that has lost its end is noticed, too.
 #![expect(clippy::disallowed_methods, reason = "threads and clocks of the disk belong here")]
 
 mod database;

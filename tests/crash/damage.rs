@@ -170,3 +170,23 @@ fn records_that_do_not_fit_together_are_set_aside_as_well() {
     assert_eq!(home.set_aside().len(), 1);
     assert!(home.said().contains("a session has no head"), "{}", home.said());
 }
+
+#[test]
+fn the_journal_starts_over_when_it_is_long() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let (mut store, _) = Store::open(&settings(&path)).unwrap();
+    let length = || fs::metadata(path.join("rooms.db-wal")).unwrap().len();
+    store.write(&records(1_000, 70)).unwrap();
+    assert!(length() > 16 * 1024 * 1024, "{}", length());
+    let began = std::time::Instant::now();
+    while length() > 1_000_000 {
+        assert!(began.elapsed() < std::time::Duration::from_secs(20), "the journal stays long");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        // It is looked at when something was written.
+        store.write(&records(1, 0)).unwrap();
+    }
+    drop(store);
+    let saved = Store::open(&settings(&path)).unwrap().1;
+    assert_eq!(saved.len(), 71_000);
+}

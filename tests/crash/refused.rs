@@ -91,6 +91,40 @@ fn wait_for(what: &str, is: impl Fn() -> bool) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn f06_a_store_that_is_slow_holds_nobody_up_for_long() {
+    let mut tally = Tally::of("faults", "F6");
+    let home = Home::new();
+    let server = home.start();
+    let mut ada = Player::new(1, "board", "moderator");
+    ada.enter(server.http).await;
+    // Somebody looks into the database and does not come to an end.
+    let other = rusqlite::Connection::open(home.store().join("rooms.db")).unwrap();
+    other.busy_timeout(Duration::from_secs(5)).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let asked = Instant::now();
+    let muted = ada.ask("muteRoom", json!({"audio": true})).await.unwrap();
+    assert_eq!((&muted["result"], &muted["kept"]), (&json!(0), &json!(false)));
+    assert!(asked.elapsed() < Duration::from_secs(4), "the wait is bounded: {:?}", asked.elapsed());
+    assert!(!server.is_ready());
+    let silent = ada.ask("setMicrophone", json!({"on": false})).await.unwrap();
+    assert_eq!((&silent["result"], &silent["kept"]), (&json!(0), &json!(false)));
+
+    other.execute_batch("COMMIT").unwrap();
+    wait_for("the store is written again", || server.is_ready());
+    let kept = ada.ask("setCamera", json!({"on": false})).await.unwrap();
+    assert_eq!((&kept["result"], kept.get("kept")), (&json!(0), None));
+    server.kill();
+    let server = home.start();
+    let joined = ada.enter(server.http).await;
+    assert_eq!(joined["room"]["state"]["audio_muted"], true);
+    assert_eq!(
+        (&joined["room"]["me"]["microphone"], &joined["room"]["me"]["camera"]),
+        (&json!(false), &json!(false))
+    );
+    tally.count(1, "slow disks");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn f06_a_store_that_cannot_be_written_is_told_of_and_taken_up_again() {
     let mut tally = Tally::of("faults", "F6");
     let home = Home::new();

@@ -4,7 +4,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -83,11 +83,12 @@ impl Home {
         let began = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
         let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let mut out = BufReader::new(child.stdout.take().unwrap());
+        out.read_line(&mut line).unwrap();
         let ready = began.elapsed();
         let address = line.trim().rsplit_once("http://").map(|(_, rest)| rest.trim_end_matches('/'));
         let Some(address) = address else { panic!("the server did not start: {}", self.said()) };
-        Server { child, http: address.parse().unwrap(), ready }
+        Server { child, http: address.parse().unwrap(), ready, _out: out }
     }
 
     /// Starts a server that must not start; answers its exit code and what it said.
@@ -102,6 +103,8 @@ pub(crate) struct Server {
     pub(crate) http: SocketAddr,
     /// From the start of the process until its door was open.
     pub(crate) ready: Duration,
+    /// It has more to say, and ends where nobody listens.
+    _out: BufReader<ChildStdout>,
 }
 
 impl Drop for Server {
