@@ -20,7 +20,7 @@ const ALLOWED: u64 = 2_500_000;
 #[tokio::test]
 async fn a17_a_flood_of_pictures_costs_nobody_a_packet() {
     let mut tally = Tally::of("attacks", "A17");
-    let mut beside = Beside::start(Part::whole().await, 3).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let [publisher, listener, honest] = three(beside.http, "flooded", Pattern::SCREEN).await;
     let flooder = Hostile::join(beside.http, "flooded", "Flooder", "participant").await;
     flooder.is_up().await;

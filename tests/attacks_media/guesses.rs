@@ -16,7 +16,7 @@ use super::tally::Tally;
 async fn a33_nothing_is_had_by_guessing_nor_after_a_removal() {
     const GUESSES: u64 = 100_000;
     let mut tally = Tally::of("attacks", "A33");
-    let mut beside = Beside::start(Part::shared().await, 3).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let [mut publisher, mut removed, honest] = three(beside.http, "closed", Pattern::SCREEN).await;
     let mut guesser = Hostile::join(beside.http, "elsewhere", "Guesser", "participant").await;
     guesser.is_up().await;

@@ -68,7 +68,7 @@ impl Nonces {
 #[tokio::test]
 async fn a06_no_nonce_is_used_twice() {
     let mut tally = Tally::of("attacks", "A6");
-    let mut beside = Beside::start(Part::whole().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let settings = ParticipantSettings { video: DENSE, ..Manners::default().settings };
     let manners = Manners { settings, ..Manners::default() };
     let publisher = Hostile::join_as(beside.http, "nonces", "Publisher", "participant", manners).await;

@@ -46,7 +46,7 @@ pub(crate) fn picture_slot(listener: &Hostile, publisher: &Hostile) -> Ssrc {
 #[tokio::test]
 async fn a19_a_storm_of_keyframe_requests_is_two_a_second() {
     let mut tally = Tally::of("attacks", "A19");
-    let mut beside = Beside::start(Part::shared().await, 3).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let [publisher, first, second] = three(beside.http, "keyframes", Pattern::SCREEN).await;
     let viewers = [first, second];
     let hands = viewers.each_ref().map(|viewer| (viewer.hand(), picture_slot(viewer, &publisher)));
@@ -82,7 +82,7 @@ const BROAD: Pattern = Pattern {
 #[tokio::test]
 async fn a20_asking_for_everything_again_earns_little() {
     let mut tally = Tally::of("attacks", "A20");
-    let mut beside = Beside::start(Part::whole().await, 3).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let [publisher, hostile, honest] = three(beside.http, "again", BROAD).await;
     let slot = picture_slot(&hostile, &publisher);
     hostile.forget();
@@ -144,7 +144,7 @@ fn transport_feedback(base: u16, count: u16, chunk: [u8; 2]) -> Vec<u8> {
 #[tokio::test]
 async fn a21_what_one_says_of_its_link_changes_no_others() {
     let mut tally = Tally::of("attacks", "A21");
-    let mut beside = Beside::start(Part::shared().await, 3).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let [publisher, hostile, honest] = three(beside.http, "links", Pattern::SCREEN).await;
     honest.forget();
     let (hand, before) = (hostile.hand(), publisher.sent_count());
@@ -178,7 +178,7 @@ async fn a21_what_one_says_of_its_link_changes_no_others() {
 #[tokio::test]
 async fn a22_nobody_speaks_for_another() {
     let mut tally = Tally::of("attacks", "A22");
-    let mut beside = Beside::start(Part::shared().await, 3).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let [publisher, hostile, honest] = three(beside.http, "others", Pattern::SCREEN).await;
     let (sound, picture) = (publisher.declared(Kind::Audio), publisher.declared(Kind::Video));
     let theirs = [sound.ssrc, picture.ssrc, picture_slot(&honest, &publisher)];

@@ -39,7 +39,7 @@ async fn a01_a_strangers_hello_never_wins_the_race() {
 async fn a02_a_hello_reflects_nothing() {
     const HELLOS: u64 = 100_000;
     let mut tally = Tally::of("attacks", "A2");
-    let mut beside = Beside::start(Part::whole().await, 3).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let stranger = Stranger::on(3, 400);
     let (mut sender, media, mut random) = (stranger.share(), beside.media, Random::from_number(2));
     let hello = move |_| sender.send(media, &crafted::client_hello(&mut random));
@@ -55,7 +55,7 @@ async fn a02_a_hello_reflects_nothing() {
 #[tokio::test]
 async fn a07_media_never_teaches_an_address() {
     let mut tally = Tally::of("attacks", "A7");
-    let mut beside = Beside::start(Part::whole().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let victim = Hostile::join(beside.http, "spray", "Victim", "participant").await;
     let listener = Hostile::join(beside.http, "spray", "Listener", "participant").await;
     victim.is_up().await;
@@ -107,7 +107,7 @@ async fn a11_checks_without_the_password_cost_nobody_anything() {
 #[tokio::test]
 async fn a11_one_who_has_the_password_gets_few_replies() {
     let mut tally = Tally::of("attacks", "A11");
-    let mut beside = Beside::start(Part::whole().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 2).await;
     let hostile = Hostile::join(beside.http, "checks", "Hostile", "participant").await;
     hostile.is_up().await;
     let username = format!("{}:{}", hostile.answer.ufrag, hostile.ufrag);
