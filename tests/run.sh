@@ -16,15 +16,25 @@ needs root).
   --long  plays storms, moves, crashes and the soak at full length: two hours and more
 TEXT
 }
+long=
 case "${1:-}" in
     "") ;;
-    --long) export ANTEROOM_LONG=1 ;;
+    --long) long=1 ;;
     -h | --help) usage; exit 0 ;;
     *) echo "tests/run.sh: unknown option: $1" >&2; usage >&2; exit 2 ;;
 esac
 
 # A build from nothing gains nothing from what incremental builds write down.
 [ -n "${CI:-}" ] && export CARGO_INCREMENTAL=0
+
+# Each test of a number leaves a line there, of which the summary is made.
+ANTEROOM_TALLY=$(mktemp)
+export ANTEROOM_TALLY
+export ANTEROOM_SOAK_SECONDS=${ANTEROOM_SOAK_SECONDS:-${long:+3600}}
+export ANTEROOM_SOAK_SECONDS=${ANTEROOM_SOAK_SECONDS:-120}
+export ANTEROOM_FUZZ_RUNS=${ANTEROOM_FUZZ_RUNS:-10000000}
+[ -n "$long" ] && export ANTEROOM_LONG=1
+trap 'rm -f "$ANTEROOM_TALLY"' EXIT
 
 started=$(date +%s)
 passed=0
@@ -39,6 +49,9 @@ needs make make
 needs chromium chromium
 needs systemd-analyze systemd
 needs valgrind valgrind
+needs tc iproute2
+needs prlimit util-linux
+needs faketime faketime
 if ((${#missing[@]})); then
     echo "missing Debian packages: ${missing[*]}"
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
@@ -67,13 +80,21 @@ cargo clippy --locked --all-targets --quiet -- -D warnings
 cargo clippy --locked --all-targets --all-features --quiet -- -D warnings
 done_step
 
+# What failed is in the summary, which tells of all that ran.
+failed() {
+    echo
+    tests/summary.sh "$ANTEROOM_TALLY" || true
+    printf '\ntests/run.sh: %s failed\n' "$1" >&2
+    exit 1
+}
+
 step "Tests"
 cargo test --locked --quiet --no-run
-cargo test --locked
+cargo test --locked --no-fail-fast || failed "a test"
 done_step
 
 step "Simulated meetings, and planted bugs that have to be found in them"
-cargo test --locked --features planted-bugs --test sim
+cargo test --locked --features planted-bugs --test sim || failed "a simulation"
 done_step
 
 step "Benches run once"
@@ -104,6 +125,16 @@ done_step
 
 step "The demo: a whole meeting in which every packet is judged"
 target/release/anteroom demo --participants 24 --breakouts 5 --seconds 10 --json
+done_step
+
+if [ -n "$long" ]; then
+    step "A million simulated moves"
+    cargo run --release --locked --quiet --features sim -- simulate --moves 1000000 --seed 1 --json
+    done_step
+fi
+
+step "Summary"
+tests/summary.sh "$ANTEROOM_TALLY"
 done_step
 
 printf '\nall steps done in %d s\n%d passed, 0 failed\n' "$(($(date +%s) - started))" "$passed"

@@ -20,15 +20,25 @@ impl Bucket {
         Self { per_second, fills_in, full_at: Time(0) }
     }
 
+    /// Whether so much is there.
+    #[must_use]
+    pub fn has(&self, now: Time, amount: u64) -> bool {
+        self.full_without(now, amount).since(now) <= self.fills_in
+    }
+
     /// Takes so much out of it, if it is there.
     pub fn take(&mut self, now: Time, amount: u64) -> bool {
-        let micros = amount.saturating_mul(1_000_000).checked_div(self.per_second).unwrap_or(u64::MAX);
-        let full_at = Time(self.full_at.max(now).0.saturating_add(micros));
-        let is_there = full_at.since(now) <= self.fills_in;
+        let is_there = self.has(now, amount);
         if is_there {
-            self.full_at = full_at;
+            self.full_at = self.full_without(now, amount);
         }
         is_there
+    }
+
+    /// When it would be full again without so much.
+    fn full_without(&self, now: Time, amount: u64) -> Time {
+        let micros = amount.saturating_mul(1_000_000).checked_div(self.per_second).unwrap_or(u64::MAX);
+        Time(self.full_at.max(now).0.saturating_add(micros))
     }
 }
 

@@ -8,6 +8,7 @@ mod mark;
 mod participant;
 mod reception;
 mod repair;
+mod report;
 mod seal;
 mod seen_window;
 mod settings;
@@ -17,7 +18,8 @@ mod transport;
 
 pub use judge::{Judge, Sent, SlotClaim, Verdict, Wrong};
 pub use mark::{Mark, room_tag};
-pub use participant::{Heard, Participant, ParticipantError, ParticipantReport};
+pub use participant::Participant;
+pub use report::{Heard, ParticipantError, ParticipantReport};
 pub use settings::{ParticipantSettings, ServerKind};
 pub use source::{Labels, Pattern, Place, Source, StreamStart};
 

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use super::first_packet::FirstPacket;
 use super::ice::ClientIce;
-use super::judge::{Judge, Sent, SlotClaim, Verdict, Wrong};
+use super::judge::{Judge, Sent, SlotClaim};
 use super::mark::Mark;
 use super::reception::Reception;
 use super::repair::Repair;
+use super::report::{Heard, ParticipantError, ParticipantReport};
 use super::settings::{ParticipantSettings, SENT_KINDS, ServerKind};
 use super::source::{Labels, Place, Source, StreamStart, is_as_published};
 use super::tally::Tally;
 use super::transport::{ClientTransport, Opened};
 use crate::base::{Kind, Mid, Random, Ssrc, Time};
-use crate::message::{SrtpProfile, Tracks};
+use crate::message::Tracks;
 use crate::transport::dtls::{DtlsIdentity, RtcDtls};
 use crate::transport::ice::IceCredentials;
 use crate::transport::sdp::{
@@ -26,45 +27,6 @@ use crate::wire::demux::{DatagramKind, classify};
 use crate::wire::extension::read_transport_cc;
 use crate::wire::rtcp::{Arrivals, RtcpPacket, packets};
 use crate::wire::rtp::RtpView;
-
-/// A marked packet that has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heard {
-    /// What its publisher wrote into it.
-    pub mark: Mark,
-    /// The extended sequence number that the server gave it.
-    pub sequence: u64,
-    /// Whether the payload is as its publisher made it, but for what a server may rewrite.
-    pub intact: bool,
-}
-
-/// Why a synthetic participant cannot go on.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct ParticipantError(pub String);
-
-/// What a participant found.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct ParticipantReport {
-    /// RTP packets sent.
-    pub sent: u64,
-    /// RTP packets received and decrypted.
-    pub received: u64,
-    /// Packets that did not decrypt.
-    pub decrypt_failures: u64,
-    /// Packets that the network brought twice: the server never seals two under one index.
-    pub replayed: u64,
-    /// The judge's counts.
-    pub verdict: Verdict,
-    /// Publishers of whom something came, where the server tells of no slots.
-    pub publishers: usize,
-    /// The first wrong packets: slot, extended sequence number, why.
-    pub examples: Vec<(Ssrc, u64, Wrong)>,
-    /// From each move's "done" to the first packet of the new room.
-    pub first_packets: Vec<Duration>,
-    /// What protected the media.
-    pub srtp: Option<SrtpProfile>,
-}
 
 /// Other servers are told an address that is nobody's (RFC 5737): they answer to where checks come from.
 const NOBODYS_ADDRESS: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)), 9);

@@ -37,6 +37,8 @@ pub(super) struct Incoming<'a> {
     took_over: bool,
     /// Whether it is from a participant of this worker.
     is_own: bool,
+    /// Whether that one has sent too much lately.
+    is_greedy: bool,
 }
 
 impl Worker {
@@ -60,10 +62,11 @@ impl Worker {
             .get_mut(key)
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
-        let opened = session.leg.open_rtp(path, datagram)?;
-        if !session.budget.take(now, opened.len) {
+        if !session.budget.has(now, datagram.len()) {
             return Err(DropReason::OverRate);
         }
+        let opened = session.leg.open_rtp(path, datagram)?;
+        session.budget.take(now, opened.len);
         let packet = datagram.get(..opened.len).unwrap_or_default();
         let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
         self.statistics.media_in += 1;
@@ -71,7 +74,8 @@ impl Worker {
         if let Some(number) = number {
             session.arrivals.note(number, now);
         }
-        let incoming = session.intake.receive(now, opened, &view)?;
+        let mut incoming = session.intake.receive(now, opened, &view)?;
+        incoming.is_greedy = session.budget.is_greedy(now);
         let stream = session.intake.lines.get(incoming.line).map(|line| line.stream);
         self.media_flows(now);
         self.forward(now, stream.ok_or(DropReason::UnknownSsrc)?, &incoming)
@@ -104,7 +108,8 @@ impl Worker {
             stream.left_out(false);
             return Err(DropReason::Empty);
         }
-        let is_too_much = stream.kind.is_video() && incoming.is_own && self.overload.is_on(now);
+        let is_too_much =
+            stream.kind.is_video() && incoming.is_own && self.overload.is_on(now, incoming.is_greedy);
         let refusal = match stream.refusal(now - incoming.late, incoming.info.index) {
             None | Some(DropReason::Unbound) if is_too_much => Some(DropReason::Overload),
             refusal => refusal,
@@ -291,6 +296,7 @@ impl<'a> Incoming<'a> {
             took_over: false,
             late: Duration::ZERO,
             is_own: false,
+            is_greedy: false,
         }
     }
 
@@ -345,6 +351,7 @@ fn describe<'a>(
         took_over: false,
         late: Duration::ZERO,
         is_own: true,
+        is_greedy: false,
     }
 }
 

@@ -32,10 +32,11 @@ impl Worker {
             .get_mut(key)
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
-        let len = session.leg.open_rtcp(path, datagram)?;
-        if !session.budget.take(now, len) {
+        if !session.budget.has(now, datagram.len()) {
             return Err(DropReason::OverRate);
         }
+        let len = session.leg.open_rtcp(path, datagram)?;
+        session.budget.take(now, len);
         let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
         for packet in packets(datagram.get(..len).unwrap_or_default()) {
             match packet {

@@ -54,20 +54,43 @@ const LEAST_COST: usize = 800;
 /// network that had held packets up.
 const BURST: Duration = Duration::from_millis(500);
 
+/// How long one counts as greedy after having sent too much.
+const GREEDY: Duration = Duration::from_secs(1);
+
 /// How much a participant may go on sending.
 #[derive(Clone, Debug)]
-pub(super) struct SendBudget(Bucket);
+pub(super) struct SendBudget {
+    bucket: Bucket,
+    greedy_until: Time,
+}
 
 impl SendBudget {
     pub(super) const fn new(kbps: u64) -> Self {
-        Self(Bucket::new(kbps.saturating_mul(125), BURST))
+        Self { bucket: Bucket::new(kbps.saturating_mul(125), BURST), greedy_until: Time(0) }
     }
 
-    /// Takes a datagram out of it; answers whether that was there. Only what is authentic counts, or
-    /// somebody else's junk could use it up.
-    pub(super) fn take(&mut self, now: Time, len: usize) -> bool {
-        self.0.take(now, u64::try_from(len.max(LEAST_COST)).unwrap_or(u64::MAX))
+    /// Whether a datagram is there to be taken: what is too much need not be opened.
+    pub(super) fn has(&mut self, now: Time, len: usize) -> bool {
+        let has = self.bucket.has(now, cost(len));
+        if !has {
+            self.greedy_until = now + GREEDY;
+        }
+        has
     }
+
+    /// Takes a datagram out of it. Only what is authentic counts, or somebody else's junk could use it up.
+    pub(super) fn take(&mut self, now: Time, len: usize) {
+        self.bucket.take(now, cost(len));
+    }
+
+    /// Whether the participant has sent too much lately.
+    pub(super) fn is_greedy(&self, now: Time) -> bool {
+        now < self.greedy_until
+    }
+}
+
+fn cost(len: usize) -> u64 {
+    u64::try_from(len.max(LEAST_COST)).unwrap_or(u64::MAX)
 }
 
 /// One participant's connection.
@@ -119,19 +142,28 @@ impl Session {
 mod tests {
     use super::*;
 
+    fn passes(budget: &mut SendBudget, now: Time, len: usize) -> bool {
+        let has = budget.has(now, len);
+        if has {
+            budget.take(now, len);
+        }
+        has
+    }
+
     #[test]
     fn what_is_over_the_rate_does_not_pass() {
         let mut budget = SendBudget::new(20_000);
         // 100 Mbit/s in packets of 1,250 bytes for three seconds.
         let at = |packet: u64| Time(1_000_000 + packet * 100);
-        let passed = (0..30_000).filter(|packet| budget.take(at(*packet), 1_250)).count();
+        let passed = (0..30_000).filter(|packet| passes(&mut budget, at(*packet), 1_250)).count();
         assert!((6_900..=7_001).contains(&passed), "{passed}");
         // Short packets at the same rate: 3,125 a second.
         let mut budget = SendBudget::new(20_000);
-        let passed = (0..30_000).filter(|packet| budget.take(at(*packet), 60)).count();
+        let passed = (0..30_000).filter(|packet| passes(&mut budget, at(*packet), 60)).count();
         assert!((10_800..=10_940).contains(&passed), "{passed}");
         let mut budget = SendBudget::new(20_000);
-        let calm = (0..10_000).filter(|packet| budget.take(Time(1_000_000 + packet * 1_000), 1_250)).count();
+        let calm =
+            (0..10_000).filter(|packet| passes(&mut budget, Time(1_000_000 + packet * 1_000), 1_250)).count();
         assert_eq!(calm, 10_000, "10 Mbit/s");
     }
 

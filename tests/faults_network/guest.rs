@@ -249,7 +249,9 @@ impl Runner {
                 order = inbox.recv() => match order {
                     Some(Order::Finish) | None => break,
                     Some(Order::Flood) => {
-                        while self.socket.feed(Message::text("{}")).await.is_ok() {}
+                        // Each is answered with its id.
+                        let nonsense = Message::text(json!({"id": "x".repeat(100_000)}).to_string());
+                        while self.socket.feed(nonsense.clone()).await.is_ok() {}
                         self.tell.send_modify(|seen| seen.events.push("let go".to_owned()));
                         break;
                     }

@@ -5,14 +5,16 @@ use std::process::Stdio;
 
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStdout, Command};
 
 const SETTINGS: &str = "[listen]\nhttp = [\"127.0.0.1\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\n\
-                        media = [\"127.0.0.1\"]\n[log]\nfilter = \"warn\"\n";
+                        media = [\"127.0.0.1\"]\n[store]\nenabled = false\n[log]\nfilter = \"warn\"\n";
 
 pub(crate) struct ServerProcess {
     child: Child,
     pub(crate) address: SocketAddr,
+    /// What it says further is not read, but a closed pipe would end it.
+    _greetings: BufReader<ChildStdout>,
     _folder: TempDir,
 }
 
@@ -29,10 +31,12 @@ impl ServerProcess {
             .spawn()
             .unwrap();
         let mut greeting = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut greeting).await.unwrap();
+        let mut greetings = BufReader::new(child.stdout.take().unwrap());
+        greetings.read_line(&mut greeting).await.unwrap();
         let address = greeting.split("http://").nth(1).map(|rest| rest.trim().trim_end_matches('/'));
         let address = address.and_then(|address| address.parse().ok());
-        Self { child, address: address.unwrap_or_else(|| panic!("{greeting}")), _folder: folder }
+        let address = address.unwrap_or_else(|| panic!("{greeting}"));
+        Self { child, address, _greetings: greetings, _folder: folder }
     }
 
     pub(crate) fn pid(&self) -> u32 {

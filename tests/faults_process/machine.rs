@@ -26,6 +26,8 @@ pub(crate) struct Server {
     log: Arc<Mutex<Vec<String>>>,
     pub(crate) http: SocketAddr,
     pub(crate) metrics: SocketAddr,
+    /// Configuration and store.
+    _folder: tempfile::TempDir,
 }
 
 /// What an idle server holds.
@@ -52,13 +54,18 @@ impl Server {
     }
 
     async fn launch(config: &str, mut command: Command, media: &[&str]) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("anteroom.toml");
+        let store = folder.path().join("store");
         let listen = "[listen]\nport = 0\nmetrics = \"127.0.0.1:0\"\nhttp = [\"127.0.0.1\"]\n";
-        let text = format!("{listen}media = {media:?}\n[admin]\nkey = \"{ADMIN_KEY}\"\n{config}");
-        fs::write(file.path(), text).unwrap();
+        let text = format!(
+            "{listen}media = {media:?}\n[admin]\nkey = \"{ADMIN_KEY}\"\n\
+             [store]\npath = {store:?}\n{config}"
+        );
+        fs::write(&file, text).unwrap();
         let mut child = command
             .args(["serve", "--faults-from-stdin", "--config"])
-            .arg(file.path())
+            .arg(&file)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -77,7 +84,7 @@ impl Server {
         follow(out, Arc::default());
         let metrics = within("the metrics' address", || address_in(&log.lock())).await;
         let stdin = child.stdin.take().unwrap();
-        Self { child, stdin, log, http, metrics }
+        Self { child, stdin, log, http, metrics, _folder: folder }
     }
 
     pub(crate) fn pid(&self) -> u32 {
