@@ -108,9 +108,10 @@ impl Worker {
             stream.left_out(false);
             return Err(DropReason::Empty);
         }
-        let is_too_much =
-            stream.kind.is_video() && incoming.is_own && self.overload.is_on(now, incoming.is_greedy);
+        let is_too_much = stream.kind.is_video() && incoming.is_own && self.overload.is_on(now);
         let refusal = match stream.refusal(now - incoming.late, incoming.info.index) {
+            // A part of its pictures shows nobody anything, and fills the links of all who watch others.
+            _ if incoming.is_greedy && stream.kind.is_video() => Some(DropReason::Greedy),
             None | Some(DropReason::Unbound) if is_too_much => Some(DropReason::Overload),
             refusal => refusal,
         };

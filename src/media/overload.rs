@@ -1,8 +1,7 @@
 //! Whether a worker gets less processor time than its packets take.
 //!
 //! Then its sockets overflow, and the system throws sound away as it does pictures. So it takes no pictures
-//! for a while: they cost the most, and a meeting without sound is none. Those come first who send more than
-//! they may: one of them costs nobody else a picture.
+//! for a while: they cost the most, and a meeting without sound is none.
 
 use std::time::Duration;
 
@@ -10,8 +9,6 @@ use crate::base::Time;
 
 /// What is in the sockets is more than one turn takes for this long: no burst lasts as long.
 const BEHIND: Duration = Duration::from_millis(500);
-/// The same for who sends too much.
-const BEHIND_BY_GREED: Duration = Duration::from_millis(100);
 /// How long pictures stay out: one that comes back needs a keyframe, which costs as well.
 const RESPITE: Duration = Duration::from_secs(1);
 
@@ -20,7 +17,6 @@ const RESPITE: Duration = Duration::from_secs(1);
 pub(super) struct Overload {
     behind_since: Option<Time>,
     until: Time,
-    greed_until: Time,
 }
 
 impl Overload {
@@ -28,20 +24,14 @@ impl Overload {
     pub(super) fn note(&mut self, now: Time, is_behind: bool) {
         if !is_behind {
             self.behind_since = None;
-            return;
-        }
-        let behind = now.since(*self.behind_since.get_or_insert(now));
-        if behind >= BEHIND {
+        } else if now.since(*self.behind_since.get_or_insert(now)) >= BEHIND {
             self.until = now + RESPITE;
-        }
-        if behind >= BEHIND_BY_GREED {
-            self.greed_until = now + RESPITE;
         }
     }
 
-    /// Whether pictures stay out: everybody's, or only those of who sends too much.
-    pub(super) fn is_on(&self, now: Time, is_greedy: bool) -> bool {
-        now < if is_greedy { self.greed_until } else { self.until }
+    /// Whether pictures stay out.
+    pub(super) fn is_on(&self, now: Time) -> bool {
+        now < self.until
     }
 }
 
@@ -54,15 +44,14 @@ mod tests {
         let mut overload = Overload::default();
         let at = |ms| Time(1_000_000) + Duration::from_millis(ms);
         for ms in 0..1_000 {
-            overload.note(at(ms), ms % 90 != 0);
-            assert!(!overload.is_on(at(ms), false) && !overload.is_on(at(ms), true));
+            overload.note(at(ms), ms % 450 != 0);
+            assert!(!overload.is_on(at(ms)));
         }
         for ms in 1_000..1_600 {
             overload.note(at(ms), true);
-            assert_eq!(overload.is_on(at(ms), true), ms >= 1_091, "{ms}");
-            assert_eq!(overload.is_on(at(ms), false), ms >= 1_491, "{ms}");
+            assert_eq!(overload.is_on(at(ms)), ms >= 1_401, "{ms}");
         }
         overload.note(at(1_610), false);
-        assert!(overload.is_on(at(2_590), false) && !overload.is_on(at(2_610), false));
+        assert!(overload.is_on(at(2_590)) && !overload.is_on(at(2_610)));
     }
 }

@@ -44,6 +44,8 @@ pub enum DropReason {
     Unbound,
     /// A picture, while the worker gets less processor time than its packets take.
     Overload,
+    /// A picture of somebody who has just sent more than one may.
+    Greedy,
     /// Handed over by another worker, for a placement that its sender is not in here.
     Outdated,
     /// A copy whose binding is not of the current placements of both ends. Never sent; anything
@@ -73,7 +75,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::UnknownSource,
         Self::UnknownUfrag,
         Self::Malformed,
@@ -94,6 +96,7 @@ impl DropReason {
         Self::Blocked,
         Self::Unbound,
         Self::Overload,
+        Self::Greedy,
         Self::Outdated,
         Self::WrongEpoch,
         Self::Revoked,
@@ -132,6 +135,7 @@ impl DropReason {
             Self::Blocked => "blocked",
             Self::Unbound => "unbound",
             Self::Overload => "overload",
+            Self::Greedy => "greedy",
             Self::Outdated => "outdated",
             Self::WrongEpoch => "wrong_epoch",
             Self::Revoked => "revoked",

@@ -1,7 +1,7 @@
 //! The thread that makes what was written safe from a power cut, and keeps the journal short.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::JoinHandle;
@@ -34,10 +34,15 @@ pub(super) struct Flush {
 }
 
 impl Flush {
-    pub(super) fn start(database: PathBuf, progress: Arc<Progress>) -> io::Result<Self> {
+    /// `connection` is one of its own to the database.
+    pub(super) fn start(
+        database: PathBuf,
+        connection: Connection,
+        progress: Arc<Progress>,
+    ) -> io::Result<Self> {
         let (stop, stopped) = std::sync::mpsc::sync_channel(0);
         let thread = std::thread::Builder::new().name("flush".to_owned()).spawn(move || {
-            let mut flusher = Flusher { database, connection: None, done: u64::MAX, progress };
+            let mut flusher = Flusher { database, connection: Some(connection), done: u64::MAX, progress };
             while stopped.recv_timeout(EVERY) == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
                 flusher.flush();
             }
@@ -53,6 +58,11 @@ impl Drop for Flush {
         // How it ended is in its log line.
         let _ = self.thread.take().map(JoinHandle::join);
     }
+}
+
+/// The connection that writes to the disk.
+pub(super) fn connect_to_flush(database: &Path) -> rusqlite::Result<Connection> {
+    connect(database, "NORMAL")
 }
 
 struct Flusher {
@@ -86,7 +96,7 @@ impl Flusher {
     fn checkpoint(&mut self) -> rusqlite::Result<()> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
-            None => connect(&self.database, "NORMAL")?,
+            None => connect_to_flush(&self.database)?,
         };
         let mut journal = self.database.clone().into_os_string();
         journal.push("-wal");

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use super::database::{Database, ReadError};
 use super::error::StoreError;
-use super::flush::{Flush, Progress};
+use super::flush::{Flush, Progress, connect_to_flush};
 use super::folder::Folder;
 use super::mark::{Boot, Found, Mark, this_boot};
 use super::settings::{StoreSettings, Sync};
@@ -108,7 +108,10 @@ impl Store {
 
     fn start(folder: Folder, database: Database, sync: Sync) -> Result<Self, StoreError> {
         let progress = Arc::new(Progress::default());
-        let flush = Flush::start(folder.database(), Arc::clone(&progress)).map_err(in_folder(&folder))?;
+        let path = folder.database();
+        let connection = connect_to_flush(&path)
+            .map_err(|error| StoreError::Database { path: folder.path().to_owned(), error })?;
+        let flush = Flush::start(path, connection, Arc::clone(&progress)).map_err(in_folder(&folder))?;
         let boot = this_boot();
         // From here on it is this boot's. The first mark is on the disk before anything is saved.
         let mark = Mark::new(boot, database.steps());

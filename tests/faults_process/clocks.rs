@@ -73,7 +73,7 @@ async fn f13_the_clock_jumps_and_nobody_hears_it() {
     let clock = Clock::new();
     let server = Server::start_by("", clock.command()).await;
     let mut mia = Person::join(server.http, "daily", "Mia", "moderator").await;
-    let mut call = LiveCall::start(server.http, Duration::from_secs(12));
+    let mut call = LiveCall::start(server.http, Duration::from_secs(18));
     let forwarded = async || server.metric("anteroom_packets_forwarded_total").await;
     eventually("a call that is on", async || forwarded().await > 3_000.0).await;
     let quiet = server.cpu_over(Duration::from_secs(2)).await;
