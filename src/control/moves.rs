@@ -154,7 +154,7 @@ impl Session {
         let Some(batch) = self.batches.remove(&id) else { return };
         cx.batches.remove(&id);
         self.deadlines.clear(&Deadline::Batch(id));
-        let Batch { clients, moved, degraded, .. } = batch;
+        let Batch { clients, placements, moved, degraded, .. } = batch;
         self.lift_flags(cx, Some(id));
         // Movers first: each has to know where it is before it is heard there, and in a crowd it takes
         // long to tell everybody of everybody.
@@ -164,18 +164,35 @@ impl Session {
             |client: &ClientId| self.seats.get(client).is_some_and(|s| s.is_returning() && is_of_this(s));
         let together: BTreeSet<ClientId> = clients.iter().copied().filter(returns).collect();
         for client in clients {
-            let Some(seat) = self.seats.get(&client).filter(|seat| is_of_this(seat)) else { continue };
+            let Some(seat) = self.seats.get(&client).filter(|seat| is_of_this(seat)) else {
+                self.pass_on_moved(client, &placements, &moved);
+                continue;
+            };
             let participant = seat.participant;
             let slots = moved.iter().find(|moved| moved.participant == participant);
             returned.extend(self.settle(cx, client, slots, degraded.contains(&client), &together));
             for later in moved.iter().filter(|moved| moved.participant == participant).skip(1) {
-                if self.seats.get(&client).is_some_and(|seat| seat.confirmed == later.epoch) {
+                if self.seats.get(&client).is_some_and(|seat| seat.confirmed <= later.epoch) {
                     self.tell_moved_slots(cx, client, later);
                 }
             }
         }
         self.tell_returned(cx, returned, &together);
         self.finish_barrier(cx, id, &degraded);
+    }
+
+    /// Somebody's way home was overtaken by another one: packets have left by the slots of the first, so
+    /// these are told with those of the second.
+    fn pass_on_moved(&mut self, client: ClientId, placements: &[Placement], moved: &[Moved]) {
+        let Self { seats, batches, group, .. } = self;
+        let Some(seat) = seats.get(&client).filter(|seat| seat.is_returning()) else { return };
+        let goes_home =
+            placements.iter().any(|one| one.participant == seat.participant && one.group == *group);
+        let overtaking = seat.movement.as_ref().and_then(Movement::batch);
+        if let Some(batch) = overtaking.and_then(|id| batches.get_mut(&id)).filter(|_| goes_home) {
+            let before = moved.iter().filter(|one| one.participant == seat.participant).cloned();
+            batch.moved.splice(0..0, before.take(MOST_CHANGES));
+        }
     }
 
     /// Ends a movement: the worker has applied it, or does not know the participant. Answers what the

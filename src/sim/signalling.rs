@@ -170,6 +170,10 @@ impl Simulation {
         self.slots_arrive(at, data, room);
         self.speak(at);
         self.pump(at);
+        if self.phase >= super::world::Phase::Empty {
+            // Everybody else has left while it came.
+            self.request(at, Method::LeaveRoom, json!({}));
+        }
     }
 
     /// A person talks, or says that it is silent.

@@ -8,7 +8,6 @@ use super::event::Event;
 use super::violation::Invariant;
 use super::world::{Phase, ROOM, Simulation};
 use crate::base::{Kind, Random};
-use crate::client::Wrong;
 use crate::message::Method;
 
 /// Time between two steps.
@@ -24,7 +23,8 @@ const SETTLE: Duration = Duration::from_secs(4);
 /// How long nobody says anything before counters have to add up.
 const SILENCE: Duration = Duration::from_secs(3);
 /// Packets that a person may have got without having been told whose they are: those of rooms that it left
-/// before it heard that it was in them. Only the judge, which knows what workers applied, can tell them.
+/// before it heard that it was in them, or to which another move took it at once. To a client they look like
+/// packets of another room. Only the judge, which knows what workers applied, can tell them.
 const MOST_UNTOLD: u64 = 8;
 /// A worker that was stuck applies several placements of somebody in one moment, who is told of the last one.
 const MOST_UNTOLD_IN_TROUBLE: u64 = 512;
@@ -453,14 +453,9 @@ impl Simulation {
             self.tally.untold += wrong;
             self.tally.missed += report.verdict.lost;
             self.tally.undecrypted += report.decrypt_failures;
-            let (most, is_exact) = match self.options.trouble {
-                true => (MOST_UNTOLD_IN_TROUBLE, false),
-                false => (MOST_UNTOLD, true),
-            };
-            let is_elsewhere = is_exact && report.examples.iter().any(|(_, _, why)| *why == Wrong::Room);
-            if is_elsewhere || wrong > most {
-                let invariant = if is_elsewhere { Invariant::I2 } else { Invariant::I19 };
-                self.judge.violations.note(self.now, invariant, || {
+            let most = if self.options.trouble { MOST_UNTOLD_IN_TROUBLE } else { MOST_UNTOLD };
+            if wrong > most {
+                self.judge.violations.note(self.now, Invariant::I19, || {
                     format!(
                         "person {at} found {wrong} packets that are not its slots': {:?}",
                         report.examples

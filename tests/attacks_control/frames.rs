@@ -138,7 +138,7 @@ fn blow(address: SocketAddr, token: &str, seed: u64, until: Instant) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn storm_ws_frames() {
     let _turn = alone().await;
-    let mut tally = Tally::of("storms", "WebSocket frames");
+    let mut tally = Tally::of("storms", "storm_ws_frames");
     let (server, address) = start(&free_ports()).await;
     let mut call = live_call(&server, address, storm_length() + Duration::from_secs(3)).await;
     let token = development_token(address, "storm", "Storm", "participant").await;

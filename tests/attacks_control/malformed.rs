@@ -168,7 +168,7 @@ async fn blow(address: SocketAddr, seed: u64, until: Instant) -> u64 {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn storm_json() {
     let _turn = alone().await;
-    let mut tally = Tally::of("storms", "JSON");
+    let mut tally = Tally::of("storms", "storm_json");
     let (server, address) = start(&free_ports()).await;
     let mut call = live_call(&server, address, storm_length() + Duration::from_secs(3)).await;
     let until = Instant::now() + storm_length();

@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
+use crate::tally::Tally;
+
 /// A meeting in a process of its own: what a test does does not slow its people down.
 pub(crate) struct LiveCall(Child);
 
@@ -62,6 +64,8 @@ impl CallReport {
     pub(crate) fn assert_undisturbed(&self) {
         assert_eq!(self.count("wrong_group"), 0, "{}", self.0);
         let (received, lost) = (self.count("received"), self.count("lost"));
+        let mut tally = Tally::of("invariants", "I16");
         assert!(received > 0 && lost * 1000 <= received, "lost {lost} of {received}: {}", self.0);
+        tally.count(received, "packets beside");
     }
 }

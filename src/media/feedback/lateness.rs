@@ -6,10 +6,13 @@ use crate::base::Time;
 
 /// How long the fastest packet counts: clocks drift, and ways change.
 const REMEMBERED: Duration = Duration::from_secs(10);
-/// What seems to be later than this is a clock that was set anew, or stood still. Or it is as late as that:
-/// so for as long nothing is taken to be less late.
-const MOST_MS: u32 = 500;
-const MOST: Duration = Duration::from_millis(500);
+/// What seems to be later than this is a clock that was set anew, or stood still: no queue of a network is as
+/// long. Up to here a packet is as late as it seems, though its clock may just have stood still; then people
+/// hear the one who moves some seconds later, and never from where it was.
+const MOST_MS: u32 = 3_000;
+const MOST: Duration = Duration::from_millis(3_000);
+/// For so long after a clock was set anew it is not known how late a packet is.
+const UNSURE: Duration = Duration::from_millis(500);
 
 /// The least time that a source's packets took, up to what its clock differs from ours.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,7 +37,7 @@ impl Lateness {
         let known = [self.least, self.least_before].into_iter().flatten().map(longer).max();
         let most = clock_rate / 1_000 * MOST_MS;
         if known.is_some_and(|longer| longer.unsigned_abs() > most) {
-            let unsure_until = Some(now + MOST);
+            let unsure_until = Some(now + UNSURE);
             *self = Self { least: Some(transit), least_before: None, since: now, unsure_until };
             return MOST;
         }
@@ -71,8 +74,14 @@ mod tests {
     fn a_clock_that_stood_still_is_not_late_for_ever() {
         let took: Vec<u64> = (0..40).map(|at| if at == 0 { 20 } else { 5_020 + at % 2 * 10 }).collect();
         let late = late(&took);
-        assert!(late[1..26].iter().all(|late| *late == 500), "it may be that late: {late:?}");
+        assert!(late[1..26].iter().all(|late| *late == 3_000), "it may be that late: {late:?}");
         assert!(late[27..].iter().all(|late| *late <= 10), "{late:?}");
+    }
+
+    #[test]
+    fn a_long_queue_is_not_taken_for_a_clock() {
+        let took: Vec<u64> = (0..40).map(|at| if at == 0 { 20 } else { 2_020 }).collect();
+        assert!(late(&took)[1..].iter().all(|late| *late == 2_000));
     }
 
     #[test]

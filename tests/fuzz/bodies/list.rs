@@ -1,6 +1,6 @@
 //! The list of targets.
 
-use super::{dtls, handshake, meeting, payloads, rtcp, sdp, session, signalling, srtp, token, wire};
+use super::{dtls, handshake, meeting, payloads, rtcp, saved, sdp, session, signalling, srtp, token, wire};
 
 /// One fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -25,8 +25,8 @@ const fn heavy(name: &'static str, body: fn(&[u8]), share: u64, longest: usize, 
     Target { name, body, share, longest, memory }
 }
 
-/// All targets. The reader of the store's records belongs here as well, once there is one: a module in this
-/// folder, a line here, a corpus, and a file in `fuzz/fuzz_targets`.
+/// All targets. Another one is a module in this folder, a line here, a corpus, and a file in
+/// `fuzz/fuzz_targets`.
 const TARGETS: &[Target] = &[
     cheap("stun", wire::stun, 8_000),
     cheap("ice", wire::ice, 2_000),
@@ -41,7 +41,8 @@ const TARGETS: &[Target] = &[
     cheap("srtp", srtp::rtp, 500),
     cheap("srtcp", srtp::rtcp, 500),
     heavy("websocket", signalling::websocket, 6_000, 1_024, 512),
-    heavy("request", signalling::request, 12_000, 1_024, 256),
+    heavy("request", signalling::request, 10_000, 1_024, 256),
+    heavy("saved", saved::saved, 2_000, 1_024, 256),
     heavy("token", token::token, 1_000, 1_024, 256),
     heavy("dtls_hello", dtls::hello, 300, 2_048, 512),
     heavy("dtls_established", dtls::established, 1_000, 1_024, 1_024),

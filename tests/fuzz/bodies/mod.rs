@@ -8,6 +8,7 @@ mod list;
 mod meeting;
 mod payloads;
 mod rtcp;
+mod saved;
 mod sdp;
 mod session;
 mod signalling;
