@@ -7,6 +7,7 @@ use anteroom::sim::{Simulation, SimulationOptions};
 use serde_json::{Value, json};
 
 use crate::anchor;
+use crate::tally::Tally;
 
 /// Moderators.
 pub(crate) const MIA: usize = 0;
@@ -185,6 +186,8 @@ fn every_operation_does_what_it_says() {
 /// F22: moves, joins and invitations that race each other and the end of the rooms.
 #[test]
 fn f22_races_have_one_legal_result() {
+    let mut tally = Tally::of("faults", "F22");
+    tally.count(12, "races of five requests");
     for workers in [1, 3] {
         for late in [0, 1, 5, 20, 60, 150] {
             let mut world = meeting(SimulationOptions { seed: late + 1, ..small(workers) });
