@@ -22,7 +22,8 @@ async fn lost(client: &mut super::ws::Client) -> Value {
 async fn a03_half_handshakes_end_in_time_and_leave_nothing() {
     let mut tally = Tally::of("attacks", "A3");
     let count = if is_long() { 1_000 } else { 100 };
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    // Alone: what others take of this process's memory would count.
+    let mut beside = Beside::start(Part::whole().await, 2).await;
     let clock = Clock::start();
     let before = resident_kib();
     let mut herd = Vec::new();
@@ -129,7 +130,7 @@ async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
 #[tokio::test]
 async fn a24_there_are_no_data_channels() {
     let mut tally = Tally::of("attacks", "A24");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    let mut beside = Beside::start(Part::whole().await, 2).await;
     let rewrite = |offer: String| {
         let offer = offer.replacen("a=group:BUNDLE", "a=group:BUNDLE data", 1);
         let section = "m=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\nc=IN IP4 0.0.0.0\r\n\
