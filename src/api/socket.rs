@@ -20,12 +20,12 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sle
 use super::inbound::{read_request, too_many};
 use super::link::{Link, LinkEnd, placement_of};
 use super::origin;
-use super::rate::{FrameRate, RequestRate, cost_of};
+use super::rate::{RequestRate, cost_of, frame_rate};
 use super::refuse::HttpRefusal;
 use super::router::Doors;
 use super::token::TokenRefusal;
 use super::websocket::{BacklogFull, Broken, Incoming, Outgoing, Upgrade, Violation, WebSocket};
-use crate::base::Epoch;
+use crate::base::{Bucket, Epoch};
 use crate::message::{AdminReply, AdminRequest, Claims, CloseReason, Frame};
 use crate::telemetry::{Clock, RefusedFrame, RefusedLink, wall_clock_seconds};
 
@@ -146,7 +146,7 @@ struct Conversation {
     link: Link,
     clock: Clock,
     rate: RequestRate,
-    frames: FrameRate,
+    frames: Bucket,
     /// Until when nothing more is read, of a client that says too much.
     pause: Option<Pin<Box<Sleep>>>,
     pings: Interval,
@@ -163,8 +163,8 @@ impl Conversation {
             socket: WebSocket::new(TokioIo::new(connection), MAX_MESSAGE_BYTES),
             link,
             clock,
-            rate: RequestRate::new(clock.now()),
-            frames: FrameRate::new(clock.now()),
+            rate: RequestRate::new(),
+            frames: frame_rate(),
             pause: None,
             pings,
             heard: Instant::now(),

@@ -62,11 +62,9 @@ impl Worker {
             .get_mut(key)
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
-        if !session.budget.has(now, datagram.len()) {
-            return Err(DropReason::OverRate);
-        }
+        let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
         let opened = session.leg.open_rtp(path, datagram)?;
-        session.budget.take(now, opened.len);
+        session.budget.spend(left);
         let packet = datagram.get(..opened.len).unwrap_or_default();
         let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
         self.statistics.media_in += 1;

@@ -32,11 +32,9 @@ impl Worker {
             .get_mut(key)
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
-        if !session.budget.has(now, datagram.len()) {
-            return Err(DropReason::OverRate);
-        }
+        let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
         let len = session.leg.open_rtcp(path, datagram)?;
-        session.budget.take(now, len);
+        session.budget.spend(left);
         let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
         for packet in packets(datagram.get(..len).unwrap_or_default()) {
             match packet {

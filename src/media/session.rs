@@ -69,28 +69,26 @@ impl SendBudget {
         Self { bucket: Bucket::new(kbps.saturating_mul(125), BURST), greedy_until: Time(0) }
     }
 
-    /// Whether a datagram is there to be taken: what is too much need not be opened.
-    pub(super) fn has(&mut self, now: Time, len: usize) -> bool {
-        let has = self.bucket.has(now, cost(len));
-        if !has {
+    /// What is left without a datagram, if that may be sent: what is too much need not be opened. Only what
+    /// is [spent](Self::spend) counts: what is authentic, or somebody else's junk could use it up.
+    pub(super) fn without(&mut self, now: Time, len: usize) -> Option<Bucket> {
+        let cost = u64::try_from(len.max(LEAST_COST)).unwrap_or(u64::MAX);
+        let left = self.bucket.without(now, cost);
+        if left.is_none() {
             self.greedy_until = now + GREEDY;
         }
-        has
+        left
     }
 
-    /// Takes a datagram out of it. Only what is authentic counts, or somebody else's junk could use it up.
-    pub(super) fn take(&mut self, now: Time, len: usize) {
-        self.bucket.take(now, cost(len));
+    /// Notes what is left.
+    pub(super) const fn spend(&mut self, left: Bucket) {
+        self.bucket = left;
     }
 
     /// Whether the participant has sent too much lately.
     pub(super) fn is_greedy(&self, now: Time) -> bool {
         now < self.greedy_until
     }
-}
-
-fn cost(len: usize) -> u64 {
-    u64::try_from(len.max(LEAST_COST)).unwrap_or(u64::MAX)
 }
 
 /// One participant's connection.
@@ -143,11 +141,7 @@ mod tests {
     use super::*;
 
     fn passes(budget: &mut SendBudget, now: Time, len: usize) -> bool {
-        let has = budget.has(now, len);
-        if has {
-            budget.take(now, len);
-        }
-        has
+        budget.without(now, len).map(|left| budget.spend(left)).is_some()
     }
 
     #[test]
