@@ -1,4 +1,4 @@
-//! What the system knows of a process: processor time by scheduler and resident memory.
+//! What the system knows of a process: processor time by scheduler.
 
 use std::fs;
 use std::io;
@@ -63,18 +63,6 @@ pub(super) fn own_thread_cpu_ns() -> u64 {
     time.map_or(0, |time| u64::try_from(time.as_nanos()).unwrap_or(u64::MAX))
 }
 
-/// Resident memory of a process, in KiB.
-///
-/// # Errors
-/// Where there is no such process, or the system does not tell.
-pub(super) fn resident_kib(pid: u32) -> io::Result<u64> {
-    let status = fs::read_to_string(format!("/proc/{pid}/status"))?;
-    status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix("kB")?.trim().parse().ok())
-        .ok_or_else(|| io::Error::other("no VmRSS"))
-}
-
 fn schedstat(task: &Path) -> io::Result<u64> {
     let text = fs::read_to_string(task.join("schedstat"))?;
     let first = text.split_whitespace().next().and_then(|number| number.parse().ok());
@@ -95,6 +83,5 @@ mod tests {
         assert!(own_thread_cpu_ns() > before);
         assert!(machine_cpu_ns().unwrap() > 0);
         assert!(cpu_ns(std::process::id()).unwrap() >= own_thread_cpu_ns());
-        assert!(resident_kib(std::process::id()).unwrap() > 100);
     }
 }

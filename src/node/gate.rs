@@ -37,7 +37,7 @@ impl Gate {
             return None;
         }
         self.look_at = now + LOOK_EVERY;
-        let resident = resident_bytes()?;
+        let resident = resident_bytes(std::process::id())?;
         metrics.resident_bytes.set(whole(resident));
         self.judge(resident)
     }

@@ -9,10 +9,10 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// A limit above this is none: version 1 of the control groups says "unlimited" by a huge number.
 const NO_LIMIT: u64 = 1 << 60;
 
-/// Resident bytes of this process; nothing where the system does not tell.
+/// Resident bytes of a process; nothing where there is none, or the system does not tell.
 #[must_use]
-pub fn resident_bytes() -> Option<u64> {
-    let status = fs::read_to_string("/proc/self/status").ok()?;
+pub fn resident_bytes(pid: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()?.checked_mul(1_024)
 }
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_process_has_some_memory() {
-        assert!(resident_bytes().unwrap() > 1_000_000);
+        assert!(resident_bytes(std::process::id()).unwrap() > 1_000_000);
     }
 
     #[test]

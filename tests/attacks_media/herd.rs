@@ -4,7 +4,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anteroom::client::Participant;
-use anteroom::telemetry::Clock;
+use anteroom::telemetry::{Clock, resident_bytes};
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -97,6 +97,5 @@ pub(crate) fn come_half_way(herd: &mut [Half], clock: Clock) {
 
 /// Resident memory of this process, in KiB.
 pub(crate) fn resident_kib() -> u64 {
-    let statm = std::fs::read_to_string("/proc/self/statm").unwrap();
-    4 * statm.split(' ').nth(1).unwrap().parse::<u64>().unwrap()
+    resident_bytes(std::process::id()).unwrap() / 1_024
 }

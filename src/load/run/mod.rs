@@ -22,11 +22,11 @@ use super::html::{self, Sample};
 use super::load_report::{Latency, LoadReport};
 use super::options::{LoadOptions, TargetKind};
 use super::person::PersonError;
-use super::process::{cpu_ns, machine_cpu_ns, resident_kib, thread_times};
+use super::process::{cpu_ns, machine_cpu_ns, thread_times};
 use super::scenario::Scenario;
 use super::servers::{self, Attendee, Target};
 use super::watch::watch;
-use crate::telemetry::{Clock, OpenFiles, raise_open_files};
+use crate::telemetry::{Clock, OpenFiles, raise_open_files, resident_bytes};
 use acts::Act;
 use cast::Cast;
 
@@ -181,7 +181,7 @@ impl Run {
             cast: Cast::new(&scenario, Arc::clone(&target), generator.orders()),
             generator,
             samples: Vec::new(),
-            rss_before: pid.and_then(|pid| resident_kib(pid).ok()),
+            rss_before: pid.and_then(resident_bytes),
             options,
             scenario,
             target,
@@ -210,14 +210,14 @@ impl Run {
         let measured = measured.await.map_err(|_| LoadError::Late("the generator has ended".to_owned()))?;
         let took = self.clock.now().since(began);
         let after = self.look();
-        let rss = self.pid.and_then(|pid| resident_kib(pid).ok());
+        let rss = self.pid.and_then(resident_bytes);
         self.cast.fall_silent().await?;
         sleep(SETTLE).await;
         let mut report = self.report(&measured, took, rate);
         report.add_looks(&before, &after, (took, measured.received));
         let people = u64::try_from(self.cast.people().len()).unwrap_or(1);
         let grown = self.rss_before.zip(rss).map(|(before, after)| after.saturating_sub(before));
-        report.rss_kib_per_participant = grown.map(|kib| ratio(kib, people));
+        report.rss_kib_per_participant = grown.map(|bytes| ratio(bytes / 1_024, people));
         report.add_acted(acted);
         self.cast.gather(&mut report).await;
         Ok(report)
