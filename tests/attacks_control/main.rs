@@ -17,6 +17,8 @@ mod http;
 mod live_call;
 #[path = "../support/person.rs"]
 mod person;
+#[path = "../support/server_process.rs"]
+mod server_process;
 #[path = "../support/tally.rs"]
 mod tally;
 #[path = "../support/ws.rs"]
@@ -32,7 +34,6 @@ mod overload;
 mod raw;
 mod rooms;
 mod seats;
-mod server_process;
 mod tokens;
 
 use std::net::SocketAddr;

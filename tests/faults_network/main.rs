@@ -21,8 +21,9 @@ mod loss;
 mod meeting;
 mod narrow;
 mod outage;
-mod process;
 mod rebind;
+#[path = "../support/server_process.rs"]
+mod server_process;
 mod slow_reader;
 mod starved;
 #[path = "../support/tally.rs"]

@@ -8,8 +8,11 @@ use serde_json::json;
 use tokio::process::Command;
 
 use crate::meeting::{Meeting, usual};
-use crate::process::ServerProcess;
+use crate::server_process::ServerProcess;
 use crate::tally::Tally;
+
+const SETTINGS: &str = "[listen]\nhttp = [\"127.0.0.1\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\n\
+                        media = [\"127.0.0.1\"]\n[store]\nenabled = false\n[log]\nfilter = \"warn\"\n";
 
 /// Runs 10 ms of 40.
 const QUARTER: &str = "while kill -CONT $0; do sleep 0.01; kill -STOP $0 || exit; sleep 0.03; done";
@@ -17,7 +20,7 @@ const QUARTER: &str = "while kill -CONT $0; do sleep 0.01; kill -STOP $0 || exit
 #[tokio::test]
 async fn f17_sound_has_no_long_gaps_on_a_quarter_of_a_processor() {
     let _tally = Tally::of("faults", "F17");
-    let server = ServerProcess::start().await;
+    let server = ServerProcess::start(&[], SETTINGS).await;
     let mut meeting = Meeting::at(server.address, 3, usual()).await;
     let speaker = meeting.speaker.id;
     let mut throttle = Command::new("sh")
@@ -29,7 +32,9 @@ async fn f17_sound_has_no_long_gaps_on_a_quarter_of_a_processor() {
         meeting.listeners.iter().map(|one| one.seen.borrow().times(speaker, Kind::Audio).len()).collect();
     meeting.goes_on(Duration::from_secs(6)).await;
     throttle.kill().await.unwrap();
-    server.go_on();
+    // It may have been stopped last.
+    let sent = Command::new("kill").args(["-CONT", &server.pid().to_string()]).status().await;
+    assert!(sent.unwrap().success());
     for (listener, before) in meeting.listeners.drain(..).zip(before) {
         let (report, seen) = listener.leave().await;
         let times = seen.borrow().times(speaker, Kind::Audio);

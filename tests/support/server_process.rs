@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::process::Stdio;
 
+use anteroom::telemetry::resident_bytes;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStderr, ChildStdout, Command};
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 
-use super::http::PATIENCE;
+use crate::http::PATIENCE;
 
 pub(crate) struct ServerProcess {
     child: Child,
@@ -39,11 +40,13 @@ impl ServerProcess {
         Self { child, address, _out: out, errors, _config: file }
     }
 
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id().unwrap()
+    }
+
     /// Bytes of memory that it has.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id().unwrap())).unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap() * 1024
+        resident_bytes(self.pid()).unwrap()
     }
 
     /// Ends it; what it has written to its standard error.
