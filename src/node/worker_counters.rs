@@ -31,7 +31,7 @@ impl CounterPublisher {
     pub(super) fn new(metrics: &Metrics) -> Self {
         let edge = |reason: EdgeDrop| CounterMirror::new(metrics.packets_dropped(reason.label()));
         let handover_full = metrics.packets_dropped(EdgeDrop::HandoverFull.label());
-        let worker: [(Read<WorkerStatistics>, _); 10] = [
+        let worker: [(Read<WorkerStatistics>, _); 11] = [
             (|s| s.datagrams_in, &metrics.datagrams_received),
             (|s| s.bytes_in, &metrics.bytes_received),
             (|s| s.bytes_out, &metrics.bytes_sent),
@@ -41,6 +41,7 @@ impl CounterPublisher {
             (|s| s.handed_over, &metrics.packets_handed_over),
             (|s| s.handover_full, &handover_full),
             (|s| s.moves, &metrics.moves),
+            (|s| s.pauses, &metrics.listener_pauses),
             (|s| s.drops.get(DropReason::WrongEpoch), &metrics.wrong_epoch),
         ];
         let socket: [(Read<SocketCounters>, CounterMirror); 5] = [

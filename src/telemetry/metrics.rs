@@ -102,6 +102,8 @@ pub struct Metrics {
     frames_refused: IntCounterVec,
     /// Participants placed into a group.
     pub moves: IntCounter,
+    /// Pauses of the pictures of listeners whose links were full.
+    pub listener_pauses: IntCounter,
     /// From the command to the worker's report.
     pub move_apply_seconds: Histogram,
     /// Datagrams received.
@@ -162,6 +164,7 @@ impl Metrics {
             requests: counter(r, "anteroom_requests_total", "Requests handed to control.")?,
             frames_refused: counters(r, "anteroom_frames_refused_total", "Client frames refused.", "reason")?,
             moves: counter(r, "anteroom_moves_total", "Participants placed into a group.")?,
+            listener_pauses: counter(r, "anteroom_listener_pauses_total", "Pictures paused by full links.")?,
             move_apply_seconds: histogram(
                 r,
                 "anteroom_move_apply_seconds",
