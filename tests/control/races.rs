@@ -113,11 +113,17 @@ fn destroy_takes_over_who_is_on_the_way_back() {
     let leave = world.send(guest.link, Method::Disconnect, json!({}));
     assert_eq!(world.code(&guest, Method::Disconnect, json!({})), 5107);
     let destroy = world.send(moderator.link, Method::DestroyAllBreakOutSession, json!({}));
+    world.forget_frames();
     world.move_now();
     assert!(world.acks(guest.link, &leave).is_empty(), "the newer placement counts");
+    assert!(world.told(&guest, "slots").is_empty());
     world.move_now();
     assert_eq!(world.ack(guest.link, &leave)["reason"], "self");
     assert_eq!(world.ack(moderator.link, &destroy)["result"], 0);
+    // Packets have left by the slots of both placements.
+    let told: Vec<u64> =
+        world.told(&guest, "slots").iter().map(|slots| slots["epoch"].as_u64().unwrap()).collect();
+    assert!(told.len() == 2 && told[0] < told[1], "{told:?}");
     in_parent(&world, &guest);
 }
 
