@@ -58,8 +58,10 @@ async fn f08_a_process_that_slept_goes_on_without_a_storm() {
     let stale = server.metric("anteroom_packets_dropped_total{reason=\"stale\"}").await;
     tally.count(stale as u64, "packets that came too late");
     assert!(stale > 400.0, "{stale} of about 750: {:?}", server.log());
-    let (latest, received) = (report.0["latency_us"]["max"].as_u64().unwrap(), report.count("received"));
-    assert!(latest < 2_000_000, "the oldest packet was {latest} us old: {report:?}");
+    // A packet that was on its way through the server in that very moment goes on; what waited would be
+    // more than half of all.
+    let (late, received) = (report.p99_us(), report.count("received"));
+    assert!(late < 2_000_000, "more than one packet in a hundred was {late} us old: {report:?}");
     // Two or more seconds of the measured ten before and three after.
     assert!(received > 3 * 1_000, "{report:?}");
     assert_eq!(server.metric("anteroom_worker_restarts_total").await, 0.0, "{:?}", server.log());
