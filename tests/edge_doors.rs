@@ -163,6 +163,13 @@ async fn what_a_client_may_not_send_closes_the_socket_with_the_reason() {
     ada.socket.send(Message::Frame(no_text)).await.unwrap();
     assert_eq!(ada.closed().await, (1007, "no_utf8".to_owned()));
 
+    let mut eva = Client::enter(address, "daily", "Eva", "participant").await;
+    // As a client would compress it, and more than is read at once.
+    let mut compressed = Frame::message(vec![b'x'; 100_000], OpCode::Data(Data::Text), true);
+    compressed.header_mut().rsv1 = true;
+    let _ = eva.socket.send(Message::Frame(compressed)).await;
+    assert_eq!(eva.closed().await, (1002, "protocol".to_owned()));
+
     let mut zoe = Client::enter(address, "daily", "Zoe", "participant").await;
     let long = format!(r#"{{"id":"1","method":"pause","params":{{"x":"{}"}}}}"#, "x".repeat(120_000));
     zoe.send_text(&long).await;

@@ -14,7 +14,7 @@ use tokio::time::timeout;
 
 use super::refuse::HttpRefusal;
 use super::router::Doors;
-use super::token::{MAX_ROOM_BYTES, check_text};
+use super::token::{MAX_NAME, check_text};
 use crate::message::{AdminReply, AdminRequest, RoomSettings};
 
 /// Bytes of the body of a request: room settings are a few hundred.
@@ -122,9 +122,9 @@ fn read_room(body: &[u8], defaults: &RoomSettings) -> Result<(String, RoomSettin
     let Some(Value::String(name)) = given.remove("name") else {
         return Err(bad("`name` is missing or no string".to_owned()));
     };
-    check_text("name", &name, MAX_ROOM_BYTES).map_err(|_| {
+    check_text("name", &name).map_err(|_| {
         bad(format!(
-            "`name` has to have 1 to {MAX_ROOM_BYTES} bytes, without characters that control or turn text"
+            "`name` has to have 1 to {MAX_NAME} characters, without characters that control or turn text"
         ))
     })?;
     let defaults = serde_json::to_value(defaults).map_err(|error| bad(error.to_string()))?;

@@ -13,6 +13,10 @@ const MAX_DEPTH: usize = 32;
 /// list 128 and in 2: the longest message could take 11 MB.
 const MAX_NESTS: usize = 256;
 
+/// Values behind commas that a request may have; the contract's lists have 1,000. A value takes 32 bytes of
+/// memory and is written in 2.
+const MAX_COMMAS: usize = 4_096;
+
 /// Bytes of a request's id and of a method's name.
 const MAX_NAME_BYTES: usize = 128;
 
@@ -107,9 +111,10 @@ fn take_name(map: &mut Map<String, Value>, key: &str) -> Result<String, String> 
     }
 }
 
-/// Counts nesting, objects and lists without building anything; answers what there is too much of.
+/// Counts nesting, objects, lists and values without building anything; answers what there is too much of.
 fn excess(text: &str) -> Option<String> {
-    let (mut depth, mut nests, mut in_string, mut escaped) = (0_usize, 0_usize, false, false);
+    let (mut depth, mut nests, mut commas) = (0_usize, 0_usize, 0_usize);
+    let (mut in_string, mut escaped) = (false, false);
     for byte in text.bytes() {
         match byte {
             _ if escaped => escaped = false,
@@ -123,6 +128,12 @@ fn excess(text: &str) -> Option<String> {
                 nests += 1;
                 if nests > MAX_NESTS {
                     return Some(format!("This message has more than {MAX_NESTS} objects and lists in it."));
+                }
+            }
+            b',' if !in_string => {
+                commas += 1;
+                if commas > MAX_COMMAS {
+                    return Some(format!("This message has more than {MAX_COMMAS} values in it."));
                 }
             }
             b'}' | b']' if !in_string => depth = depth.saturating_sub(1),
@@ -218,6 +229,17 @@ mod tests {
         assert!(read_request(&with(&nested(31))).is_err());
         assert!(read_request(&with(&format!("\"\\\"{}\"", "[".repeat(100)))).is_ok());
         assert!(read_request(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn values_are_counted_outside_of_strings() {
+        let with = |values: usize| {
+            let list = vec!["0"; values].join(",");
+            format!(r#"{{"id":"7","method":"pause","params":{{"text":",,,,","a":[{list}]}}}}"#)
+        };
+        assert!(read_request(&with(MAX_COMMAS - 2)).is_ok());
+        let (id, ack, data) = refusal(&with(MAX_COMMAS - 1));
+        assert_eq!((&*id, ack, &data["result"]), ("7", "didAckPause", &Value::from(1734)));
     }
 
     #[test]

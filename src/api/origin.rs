@@ -38,6 +38,11 @@ pub(super) fn is_loopback_host(headers: &HeaderMap) -> bool {
     })
 }
 
+/// Whether a proxy passes the request on, whose own name for this server may be one of this machine's.
+pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
+    ["forwarded", "x-forwarded-for", "x-real-ip", "via"].iter().any(|name| headers.contains_key(*name))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

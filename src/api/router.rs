@@ -125,8 +125,8 @@ async fn development_token(
     headers: HeaderMap,
     query: Result<Query<TokenQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, HttpRefusal> {
-    if !origin::is_loopback_host(&headers) {
-        let msg = "development tokens are for this machine: ask for localhost or 127.0.0.1";
+    if !origin::is_loopback_host(&headers) || origin::is_forwarded(&headers) {
+        let msg = "development tokens are for this machine: ask for localhost or 127.0.0.1, without a proxy";
         return Err(HttpRefusal::new(StatusCode::FORBIDDEN, "forbidden", msg));
     }
     let Query(asked) = query.map_err(|error| {

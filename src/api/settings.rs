@@ -37,8 +37,11 @@ impl HttpSettings {
     /// For something that is no origin, and for a number out of its range.
     pub fn check(&self) -> Result<(), Fault> {
         if let Some(wrong) = self.allowed_origins.iter().find(|origin| !is_origin(origin)) {
-            let message =
-                format!("{wrong:?} is no origin; write scheme and host, such as \"https://meet.example\"");
+            let message = format!(
+                "{wrong:?} is no origin as browsers write it; write scheme and host, such as \
+                 \"https://meet.example\", letters that are not ASCII as xn--, and a port only where it \
+                 is not the scheme's own"
+            );
             return Err(("allowed_origins", message));
         }
         if self.max_connections == 0 {
@@ -48,11 +51,16 @@ impl HttpSettings {
     }
 }
 
-/// Scheme, host and port, and nothing after it (RFC 6454 section 6.2).
+/// Scheme, host and port, and nothing after it (RFC 6454 section 6.2). Browsers leave out the port that
+/// the scheme has anyway, and write hosts in ASCII.
 fn is_origin(text: &str) -> bool {
-    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    host.is_some_and(|host| {
-        !host.is_empty() && !host.contains(['/', '*', '?', '#', '@']) && !host.contains(char::is_whitespace)
+    let secure = text.strip_prefix("https://").map(|host| (host, ":443"));
+    let host = secure.or_else(|| text.strip_prefix("http://").map(|host| (host, ":80")));
+    host.is_some_and(|(host, port)| {
+        !host.is_empty()
+            && !host.contains(['/', '*', '?', '#', '@'])
+            && host.bytes().all(|byte| byte.is_ascii_graphic())
+            && !host.ends_with(port)
     })
 }
 
@@ -114,9 +122,14 @@ impl AdminSettings {
     /// The key and the fault of a setting that cannot be had.
     ///
     /// # Errors
-    /// For a key that is too short.
+    /// For a key that is too short, or that no header can carry.
     pub fn check(&self) -> Result<(), Fault> {
-        let bytes = self.key.reveal().len();
+        let key = self.key.reveal();
+        if !key.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) || key.trim() != key {
+            let message = "a header cannot carry it: use ASCII letters, digits and signs, no outer blanks";
+            return Err(("key", message.to_owned()));
+        }
+        let bytes = key.len();
         if bytes != 0 && bytes < LEAST_ADMIN_KEY_BYTES {
             let message = format!("it has {bytes} bytes, at least {LEAST_ADMIN_KEY_BYTES} are needed");
             return Err(("key", message));

@@ -38,6 +38,9 @@ const PING_EVERY: Duration = Duration::from_secs(15);
 /// A client that is silent for this long, pongs included, is gone.
 const SILENCE_LIMIT: Duration = Duration::from_secs(45);
 
+/// How long a client may be connected before it has a seat: its token was looked at when it connected.
+const SEAT_WITHIN: Duration = Duration::from_secs(60);
+
 /// What a client gets to take in the rest of its frames and the close.
 const CLOSE_WITHIN: Duration = Duration::from_secs(2);
 
@@ -151,6 +154,8 @@ struct Conversation {
     pause: Option<Pin<Box<Sleep>>>,
     pings: Interval,
     heard: Instant,
+    opened: Instant,
+    is_seated: bool,
     /// The newest placement that the client was told and asked about.
     asked: Option<Epoch>,
 }
@@ -168,6 +173,8 @@ impl Conversation {
             pause: None,
             pings,
             heard: Instant::now(),
+            opened: Instant::now(),
+            is_seated: false,
             asked: None,
         }
     }
@@ -194,7 +201,7 @@ impl Conversation {
                 Step::Frame(None) => Err(close_of(self.link.end())),
                 Step::Message(Ok(message)) => self.take(message).await,
                 Step::Message(Err(broken)) => Err(self.ending_of(&broken)),
-                Step::Ping => self.check_silence(),
+                Step::Ping => self.check_presence(),
             };
             if let Err(ending) = step {
                 return ending;
@@ -239,6 +246,7 @@ impl Conversation {
             // A client answers a ping only after it has read what was sent before it: its pong says
             // that it knows of the placement.
             Some(epoch) => {
+                self.is_seated = true;
                 self.asked = Some(epoch);
                 self.queue_message(Outgoing::Ping(epoch.0.to_be_bytes().to_vec()))
             }
@@ -287,9 +295,13 @@ impl Conversation {
         self.link.send(request).await.map_err(|_| close_of(LinkEnd::Stopped))
     }
 
-    fn check_silence(&mut self) -> Result<(), Ending> {
+    fn check_presence(&mut self) -> Result<(), Ending> {
         if self.heard.elapsed() >= SILENCE_LIMIT {
             return Err(Ending::Gone);
+        }
+        // Asked with the pings, so up to one of them later.
+        if !self.is_seated && self.opened.elapsed() >= SEAT_WITHIN {
+            return Err(Ending::Close(4005, "no_seat"));
         }
         self.queue_message(Outgoing::Ping(Vec::new()))
     }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
-use serde::{Deserialize, Serialize};
+use serde::de::Error;
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::settings::TokenSettings;
 use crate::base::{Random, Time, is_showable};
@@ -12,11 +13,8 @@ use crate::message::{Claims, Role};
 /// A token with all its claims at their limits is a quarter of this.
 const MAX_TOKEN_BYTES: usize = 4_096;
 
-/// Bytes of a room's name.
-pub(super) const MAX_ROOM_BYTES: usize = 128;
-
-/// Bytes of a participant's name, which everybody is told.
-const MAX_NAME_BYTES: usize = 128;
+/// Characters of a room's name, and of a participant's, which everybody is told.
+pub(super) const MAX_NAME: usize = 128;
 
 /// How long, in seconds, a development token lasts.
 const DEVELOPMENT_SECONDS: u64 = 3_600;
@@ -40,7 +38,7 @@ pub enum TokenRefusal {
     #[error("the token expires more than {0} s from now; shorten it or raise `max_lifetime_seconds`")]
     TooLong(u32),
     /// A name that nobody could show or that is too long.
-    #[error("the claim `{0}` has to have 1 to 128 bytes, without characters that control or turn text")]
+    #[error("the claim `{0}` has to have 1 to 128 characters, without characters that control or turn text")]
     BadName(&'static str),
 }
 
@@ -50,11 +48,25 @@ struct Wire {
     room: String,
     name: String,
     role: Role,
+    #[serde(deserialize_with = "numeric_date")]
     exp: u64,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_numeric_date")]
     nbf: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// Checked by the library, which knows all forms that it may have.
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
     aud: Option<String>,
+}
+
+/// Whole seconds of a NumericDate, which may have a fraction (RFC 7519 section 2).
+fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = serde_json::Number::deserialize(deserializer)?;
+    let floored = || number.as_f64().filter(|seconds| *seconds >= 0.0).map(f64::floor);
+    let parsed = number.as_u64().or_else(|| format!("{:.0}", floored()?).parse().ok());
+    parsed.ok_or_else(|| D::Error::custom("`exp` and `nbf` are seconds since 1970"))
+}
+
+fn optional_numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    numeric_date(deserializer).map(Some)
 }
 
 /// Checks tokens and, on a developer's machine, makes them.
@@ -120,8 +132,8 @@ impl TokenDoor {
         let wire = decode::<Wire>(token, &self.decoding, &self.validation)
             .map_err(|error| TokenRefusal::Invalid(error.to_string()))?
             .claims;
-        check_text("room", &wire.room, MAX_ROOM_BYTES)?;
-        check_text("name", &wire.name, MAX_NAME_BYTES)?;
+        check_text("room", &wire.room)?;
+        check_text("name", &wire.name)?;
         Ok(wire)
     }
 
@@ -167,8 +179,7 @@ impl TokenDoor {
             nbf: None,
             aud: self.audience.clone(),
         };
-        let checked =
-            check_text("room", room, MAX_ROOM_BYTES).and_then(|()| check_text("name", name, MAX_NAME_BYTES));
+        let checked = check_text("room", room).and_then(|()| check_text("name", name));
         Some(checked.and_then(|()| {
             encode(&Header::new(Algorithm::HS256), &wire, key)
                 .map_err(|error| TokenRefusal::Invalid(error.to_string()))
@@ -195,8 +206,9 @@ fn validation(audience: Option<&str>) -> Validation {
 }
 
 /// Whether a text can be shown to people and kept as a name.
-pub(super) fn check_text(claim: &'static str, text: &str, most: usize) -> Result<(), TokenRefusal> {
-    if is_showable(text) && text.len() <= most { Ok(()) } else { Err(TokenRefusal::BadName(claim)) }
+pub(super) fn check_text(claim: &'static str, text: &str) -> Result<(), TokenRefusal> {
+    let is_good = is_showable(text) && text.chars().count() <= MAX_NAME;
+    if is_good { Ok(()) } else { Err(TokenRefusal::BadName(claim)) }
 }
 
 #[cfg(test)]

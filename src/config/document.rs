@@ -80,8 +80,10 @@ fn refuse_unknown_names(text: &str, document: &DeTable<'_>, known: &Table) -> Re
             let message = unknown_section(name, known);
             return Err(ConfigError::at(text, section.span().start, message));
         };
-        // A section that is no table fails by its type later on.
-        let Some(table) = value.get_ref().as_table() else { continue };
+        let Some(table) = value.get_ref().as_table() else {
+            let message = format!("`{name}` is a section: write [{name}] and its settings below");
+            return Err(ConfigError::at(text, section.span().start, message));
+        };
         for key in table.keys() {
             if !settings.contains_key(key.get_ref().as_ref()) {
                 let message = unknown_key(name, key.get_ref(), settings, known);

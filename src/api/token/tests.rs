@@ -76,6 +76,9 @@ fn claims_that_do_not_hold_are_refused() {
         ("role", json!("Moderator")),
         ("role", json!(1)),
         ("aud", json!("another service")),
+        ("aud", json!(["another service"])),
+        ("exp", json!(1e300)),
+        ("exp", json!(-0.5)),
     ];
     for (key, value) in wrong {
         assert!(door().check(&sign(&changed(key, value.clone())), NOW).is_err(), "{key} = {value}");
@@ -85,6 +88,22 @@ fn claims_that_do_not_hold_are_refused() {
         claims.as_object_mut().unwrap().remove(key);
         assert!(door().check(&sign(&claims), NOW).is_err(), "without {key}");
     }
+}
+
+#[test]
+fn names_may_have_128_characters_of_any_script() {
+    let long = "\u{43c}".repeat(128);
+    assert_eq!(door().check(&sign(&changed("name", json!(long))), NOW).unwrap().name, long);
+    assert!(door().check(&sign(&changed("name", json!(long + "x"))), NOW).is_err());
+}
+
+#[test]
+fn times_may_have_a_fraction() {
+    // Section 2 of RFC 7519.
+    let exact = NOW as f64 + 60.75;
+    let claims = door().check(&sign(&changed("exp", json!(exact))), NOW).unwrap();
+    assert_eq!(claims.expires_at, Time::from_unix_seconds(NOW + 60));
+    assert!(door().check(&sign(&changed("nbf", json!(NOW as f64 - 0.5))), NOW).is_ok());
 }
 
 #[test]
@@ -151,6 +170,9 @@ fn a_configured_audience_has_to_be_named() {
         door_with(TokenSettings { secret, audience: "anteroom".to_owned(), ..TokenSettings::default() });
     assert!(door.check(&sign(&changed("aud", json!("anteroom"))), NOW).is_ok());
     assert!(door.check(&sign(&changed("aud", json!("other"))), NOW).is_err());
+    // Section 4.1.3 of RFC 7519: there may be several.
+    assert!(door.check(&sign(&changed("aud", json!(["other", "anteroom"]))), NOW).is_ok());
+    assert!(door.check(&sign(&changed("aud", json!(["other"]))), NOW).is_err());
     assert!(door.check(&sign(&claims()), NOW).is_err());
 }
 

@@ -115,6 +115,8 @@ pub struct FrameReader {
     control: Vec<u8>,
     /// Whether texts are thrown away: only the client's close is waited for.
     is_deaf: bool,
+    /// Whether it is no longer known where a frame begins.
+    is_lost: bool,
     /// Frames that have begun since they were last asked for.
     frames: u64,
 }
@@ -131,6 +133,7 @@ impl FrameReader {
             text: None,
             control: Vec::new(),
             is_deaf: false,
+            is_lost: false,
             frames: 0,
         }
     }
@@ -149,8 +152,21 @@ impl FrameReader {
     /// Reads until a message is whole or there are no more bytes; takes what it has read off the front.
     ///
     /// # Errors
-    /// Why the client is not listened to any longer. What comes behind is passed over, but for its close.
+    /// Why the client is not listened to any longer. What comes behind is passed over, but for its close;
+    /// that too where frames are not what they should be.
     pub fn read(&mut self, bytes: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
+        if self.is_lost {
+            *bytes = &[];
+            return Ok(None);
+        }
+        let read = self.read_frames(bytes);
+        if let Err(Violation::Protocol(_)) = read {
+            self.is_lost = true;
+        }
+        read
+    }
+
+    fn read_frames(&mut self, bytes: &mut &[u8]) -> Result<Option<Incoming>, Violation> {
         loop {
             let mut frame = match self.frame.take() {
                 Some(frame) => frame,
