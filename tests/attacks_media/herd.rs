@@ -4,7 +4,8 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anteroom::client::Participant;
-use anteroom::telemetry::{Clock, resident_bytes};
+use anteroom::telemetry::Clock;
+use anteroom::transport::sdp::ServerAnswer;
 use futures_util::StreamExt;
 use serde_json::{Value, json};
 use tokio::time::timeout;
@@ -23,6 +24,7 @@ pub(crate) struct Half {
     pub(crate) client: Client,
     participant: Participant,
     socket: UdpSocket,
+    media: SocketAddr,
     is_answered: bool,
 }
 
@@ -32,10 +34,12 @@ impl Half {
         let mut participant = new_participant(clock, Manners::default().settings);
         let (offer, tracks) = participant.offer();
         let joined = client.succeed("joinRoom", json!({"sdp": offer, "tracks": tracks})).await;
-        participant.answer(clock.now(), joined["sdp"].as_str().unwrap()).unwrap();
+        let answer = joined["sdp"].as_str().unwrap();
+        participant.answer(clock.now(), answer).unwrap();
+        let media = ServerAnswer::parse(answer).unwrap().candidates[0];
         let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         socket.set_nonblocking(true).unwrap();
-        Self { client, participant, socket, is_answered: false }
+        Self { client, participant, socket, media, is_answered: false }
     }
 
     /// Goes as far as the server's first flight, and no further.
@@ -69,13 +73,13 @@ impl Half {
     }
 
     /// Sends fragments of messages that never become whole.
-    pub(crate) fn send_fragments(&self, media: SocketAddr, count: u16) -> u64 {
+    pub(crate) fn send_fragments(&self, count: u16) -> u64 {
         let part = [0x5a; 1_000];
         let sent = (0..count).filter(|n| {
             // Never the first bytes of a message.
             let offset = 1 + usize::from(n / 12) * part.len();
             let datagram = crafted::fragment(11, 2 + n % 12, 0x00ff_ffff, offset, &part);
-            self.socket.send_to(&datagram, media).is_ok()
+            self.socket.send_to(&datagram, self.media).is_ok()
         });
         sent.count() as u64
     }
@@ -93,9 +97,4 @@ pub(crate) fn come_half_way(herd: &mut [Half], clock: Clock) {
         herd.iter_mut().for_each(|half| half.go_on(clock));
         std::thread::sleep(Duration::from_millis(2));
     }
-}
-
-/// Resident memory of this process, in KiB.
-pub(crate) fn resident_kib() -> u64 {
-    resident_bytes(std::process::id()).unwrap() / 1_024
 }

@@ -17,11 +17,14 @@
 mod http;
 #[path = "../support/live_call.rs"]
 mod live_call;
+#[path = "../support/server_process.rs"]
+mod server_process;
 #[path = "../support/tally.rs"]
 mod tally;
 #[path = "../support/ws.rs"]
 mod ws;
 
+mod apart;
 mod attacker;
 mod beside;
 mod crafted;
@@ -38,7 +41,3 @@ mod reports;
 mod silence;
 mod storms;
 mod strangers;
-
-/// Memory goes back to the system, so that what is left of an attack shows.
-#[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

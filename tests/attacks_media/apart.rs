@@ -1,0 +1,61 @@
+//! A server in a process of its own with a live call on it: what it takes of memory is nobody else's.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+
+use super::beside::Part;
+use super::http::get;
+use super::live_call::LiveCall;
+use super::server_process::ServerProcess;
+
+const SETTINGS: &str = "[listen]\nhttp = [\"127.0.0.1\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\n\
+                        media = [\"127.0.0.1\"]\n[node]\nworkers = 1\n[store]\nenabled = false\n\
+                        [log]\nfilter = \"warn\"\n";
+
+pub(crate) struct Apart {
+    server: ServerProcess,
+    pub(crate) http: SocketAddr,
+    #[allow(dead_code, reason = "held until the end")]
+    part: Part,
+}
+
+impl Apart {
+    pub(crate) async fn start() -> Self {
+        // Alone: what others do costs time, which takes memory.
+        let part = Part::whole().await;
+        let server = ServerProcess::start(&[], SETTINGS).await;
+        Self { http: server.address, server, part }
+    }
+
+    /// A call beside what is done to the server.
+    pub(crate) fn call(&self, length: Duration) -> LiveCall {
+        LiveCall::start(self.http, length)
+    }
+
+    /// KiB of memory that it has.
+    pub(crate) fn kib(&self) -> u64 {
+        self.server.resident_bytes() / 1_024
+    }
+
+    /// What it has once it gives nothing back any more.
+    pub(crate) async fn kib_at_rest(&self) -> u64 {
+        const CALM: Duration = Duration::from_secs(3);
+        let (mut least, mut since) = (u64::MAX, Instant::now());
+        while since.elapsed() < CALM {
+            let kib = self.kib();
+            if kib < least {
+                (least, since) = (kib, Instant::now());
+            }
+            // The allocator gives back when it is asked for something.
+            get(self.http, "/livez").await;
+            sleep(Duration::from_millis(20)).await;
+        }
+        least
+    }
+
+    pub(crate) async fn stop(self) {
+        self.server.stop().await;
+    }
+}
