@@ -162,6 +162,23 @@ fn folders_import_downwards_only() {
 }
 
 #[test]
+fn the_page_has_the_same_table() {
+    let page = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    let rows: Vec<Vec<&str>> = page
+        .lines()
+        .skip_while(|line| *line != "| folder | what lives there | may import |")
+        .skip(2)
+        .take_while(|line| line.starts_with('|'))
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect();
+    assert_eq!(rows.len(), IMPORTS.len());
+    for (row, (folder, allowed)) in rows.iter().zip(IMPORTS) {
+        let imports: Vec<&str> = row[2].split(", ").filter(|name| *name != "-").collect();
+        assert_eq!((row[0].trim_matches('`').trim_end_matches(".rs"), &imports[..]), (*folder, *allowed));
+    }
+}
+
+#[test]
 fn the_import_reader_sees_every_form() {
     let text = "use crate::{base::{Time, Kind}, wire};\nlet x = crate::media::Worker;\n// crate::load\nuse crate::node::serve;";
     let found: Vec<String> =
