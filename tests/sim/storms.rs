@@ -22,6 +22,11 @@ struct Sum {
 impl Sum {
     fn run(&mut self, options: SimulationOptions) {
         let report = run(options.clone());
+        for (invariant, violations) in &report.by_invariant {
+            let mut tally = Tally::of("invariants", *invariant);
+            tally.count(*violations, "violations");
+            tally.fail();
+        }
         assert_fine(&options, &report);
         assert!(report.moves >= options.moves && report.judged_packets > 1_000, "{report:?}");
         self.moves += report.moves;
