@@ -92,7 +92,7 @@ impl World {
                     self.waiting.push_back((batch, placements));
                 }
             }
-            MediaCommand::Landed { .. } => {}
+            MediaCommand::Landed { participant, epoch } => self.landed.push((participant, epoch)),
             MediaCommand::SetPublish { participant, epoch, publish } => {
                 if let Some(known) = self.known.get_mut(&participant)
                     && known.placement.epoch == epoch
