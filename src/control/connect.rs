@@ -278,15 +278,16 @@ impl Session {
                 self.ack_denied(cx, client, &restart, &Denied::from(Refusal::JoinFailed));
             }
         }
-        self.show_to_others(cx, client);
-        // A client that went away while it waited still has the old secret, and comes back with it.
         if here {
+            self.show_to_others(cx, client);
             let before = self.log.seq();
             self.attach(cx, client, reply);
             let data = self.joined(client, Some(&answer.sdp));
             self.ack_since(cx, client, reply, before, data);
         } else {
-            cx.paid(reply.link);
+            // Nobody has the answer, so that this connection never comes up; the one before it is gone.
+            self.ack_denied(cx, client, reply, &Denied::from(Refusal::JoinFailed));
+            self.media_lost(cx, client, LossReason::Closed);
         }
         self.sync_publish(cx, client);
     }
