@@ -63,12 +63,25 @@ fn a_secret_that_was_used_before_the_crash_is_of_no_use_after_it() {
     let ada = world.moderator("Ada");
     let old = ada.resume.clone();
     let ada = world.come_back(&ada, None);
+    world.must(&ada, Method::ListBreakoutRooms, json!({}));
     world.save();
     world.restart();
     let link = world.open("back", Role::Participant);
     let refused = world.ask(link, Method::JoinRoom, json!({"resume": old, "sdp": "offer"}));
     assert_eq!(refused["error"], "join_failed");
     resume(&mut world, &ada);
+}
+
+#[test]
+fn a_secret_that_the_crash_kept_from_its_client_does_not_cost_the_seat() {
+    let mut world = World::default();
+    let ada = world.moderator("Ada");
+    // Saved, and the server was killed before the ack went out.
+    world.come_back(&ada, None);
+    world.save();
+    world.restart();
+    let (back, _) = resume(&mut world, &ada);
+    assert_eq!(back.id, ada.id);
 }
 
 #[test]
