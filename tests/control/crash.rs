@@ -167,6 +167,28 @@ fn numbers_of_events_only_grow_over_any_number_of_crashes() {
 }
 
 #[test]
+fn who_knows_later_numbers_than_a_crash_has_left_gets_the_whole() {
+    let mut world = World::default();
+    let ada = world.moderator("Ada");
+    world.save();
+    let participant = world.view().seats[&ada.client()].participant;
+    let group = world.known[&participant].placement.group;
+    // Nothing can be written any more, and the meeting goes on.
+    for level in 0..2_000_u32 {
+        let talkers = vec![Talker { participant, level: u8::try_from(level % 100).unwrap() }];
+        world.report(MediaReport::Talkers { group, talkers });
+    }
+    let newest = world.view().seq;
+    world.restart();
+    let (ada, joined) = resume(&mut world, &ada);
+    assert!(joined["seq"].as_u64().unwrap() < newest);
+    let replay = world.must(&ada, Method::Replay, json!({"from_seq": newest + 1}));
+    assert_eq!(replay["snapshot"]["seq"], world.view().seq, "{replay}");
+    let replay = world.must(&ada, Method::Replay, json!({"from_seq": world.view().seq + 1}));
+    assert_eq!(replay["events"], json!([]));
+}
+
+#[test]
 fn seats_are_kept_thirty_seconds_from_the_restart_and_invitations_end_in_their_time() {
     let mut world = World::default();
     let (ada, ben) = (world.moderator("Ada"), world.participant("Ben"));
