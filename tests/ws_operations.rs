@@ -110,6 +110,7 @@ async fn a_lost_websocket_comes_back_to_its_seat_and_ice_restarts() {
     let back = again.succeed("joinRoom", json!({"resume": resume})).await;
     assert_eq!(back["clientId"], meeting.ben.id.as_str());
     assert_eq!(meeting.ben.client.closed().await, (4003, "replaced".to_owned()));
+    again.succeed("setCamera", json!({"on": false})).await;
 
     let mut stranger = Client::enter(meeting.address, "daily", "Eve", "participant").await;
     assert_ne!(stranger.refused("joinRoom", json!({"resume": resume})).await, 0);

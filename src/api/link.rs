@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::doorway::{DoorInput, EngineStopped, Shared};
 use crate::base::{Epoch, LinkId};
-use crate::message::{CloseReason, Frame, Request};
+use crate::message::{CloseReason, Frame, Method, Request};
 use crate::telemetry::Metrics;
 
 /// Bytes of frames that may wait for a client: one this far behind is gone or does not read. A burst
@@ -146,12 +146,15 @@ impl Link {
     }
 }
 
-/// The placement that a frame tells of, if it does.
+/// The placement that a frame tells of, if it does: who comes back by signalling alone right after a move
+/// learns of it by the ack, and a refusal names none.
 pub(super) fn placement_of(frame: &Frame) -> Option<Epoch> {
-    match frame {
-        Frame::Event { event: "slots", data, .. } => data.get("epoch")?.as_u64().map(Epoch),
+    let epoch = match frame {
+        Frame::Event { event: "slots", data, .. } => data.get("epoch"),
+        Frame::Ack { ack, data, .. } if *ack == Method::JoinRoom.ack() => data.get("epoch"),
         _ => None,
-    }
+    };
+    epoch?.as_u64().map(Epoch)
 }
 
 impl Drop for Link {
@@ -211,7 +214,7 @@ impl Drop for Outbox {
 mod tests {
     use serde_json::json;
 
-    use super::super::doorway::Doorway;
+    use super::super::doorway::{DoorReceiver, Doorway};
     use super::*;
     use crate::base::Time;
     use crate::message::{Claims, Role};
@@ -221,6 +224,11 @@ mod tests {
     }
 
     async fn link() -> (Outbox, Link) {
+        let (outbox, link, _) = link_to_engine().await;
+        (outbox, link)
+    }
+
+    async fn link_to_engine() -> (Outbox, Link, DoorReceiver) {
         let (doorway, mut engine) = Doorway::new(Metrics::new().unwrap());
         let claims = Claims {
             room: "daily".to_owned(),
@@ -231,7 +239,7 @@ mod tests {
         };
         let link = doorway.open_link(claims).await.unwrap();
         match engine.recv().await.unwrap() {
-            DoorInput::Opened { outbox, .. } => (outbox, link),
+            DoorInput::Opened { outbox, .. } => (outbox, link, engine),
             other => panic!("{other:?}"),
         }
     }
@@ -248,6 +256,30 @@ mod tests {
         }
         let queue = link.queue.lock();
         assert_eq!((queue.waiting, queue.frames.capacity()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn who_is_told_of_a_placement_by_slots_or_by_the_ack_of_a_join_says_so() {
+        let (outbox, mut link, mut engine) = link_to_engine().await;
+        let ack = |ack, data| Frame::Ack { id: "7".to_owned(), ack, seq: None, data };
+        let slots = Frame::Event { seq: 1, prev: 0, event: "slots", data: json!({"epoch": 6}).into() };
+        let frames = [
+            ack("didJoinRoom", json!({"result": 0, "epoch": 5})),
+            slots,
+            ack("didJoinRoom", json!({"result": 1729, "error": "join_failed"})),
+            ack("didAckReplay", json!({"result": 0, "epoch": 7})),
+            frame("the last"),
+        ];
+        for frame in frames {
+            outbox.push(frame).unwrap();
+            assert!(link.recv().await.is_some());
+        }
+        drop(link);
+        let mut said = Vec::new();
+        while let Some(DoorInput::Told { epoch, .. }) = engine.recv().await {
+            said.push(epoch);
+        }
+        assert_eq!(said, [Epoch(5), Epoch(6)]);
     }
 
     #[tokio::test]

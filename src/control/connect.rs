@@ -62,10 +62,10 @@ impl Session {
     ) -> Result<(), Denied> {
         match join.resume {
             Some(secret) => {
-                let seat = self.seats.values().find(|seat| is_secret(seat.resume, secret));
-                let client = seat.map(|seat| seat.client).ok_or_else(seat_gone)?;
+                let opened = |seat: &Seat| Some((seat.client, seat.opened_by(secret)?));
+                let (client, secret) = self.seats.values().find_map(opened).ok_or_else(seat_gone)?;
                 let before = self.log.seq();
-                if let Answer::Now(data) = self.come_back(cx, client, reply, join)? {
+                if let Answer::Now(data) = self.come_back(cx, client, reply, join, secret)? {
                     self.ack_since(cx, client, reply, before, data);
                 }
                 Ok(())
@@ -84,10 +84,8 @@ impl Session {
     ) -> Result<Answer, Denied> {
         let join = JoinRoom::read(params)?;
         let secret = join.resume.ok_or(Refusal::AlreadyActive)?;
-        if !is_secret(self.seat(client)?.resume, secret) {
-            return Err(seat_gone());
-        }
-        self.come_back(cx, client, reply, join)
+        let secret = self.seat(client)?.opened_by(secret).ok_or_else(seat_gone)?;
+        self.come_back(cx, client, reply, join, secret)
     }
 
     fn take_seat(&mut self, cx: &mut Context, reply: &ReplyTo, join: JoinRoom<'_>) -> Result<(), Denied> {
@@ -124,6 +122,7 @@ impl Session {
         client: ClientId,
         reply: &ReplyTo,
         join: JoinRoom<'_>,
+        secret: u128,
     ) -> Result<Answer, Denied> {
         let seat = self.seats.get_mut(&client).ok_or_else(seat_gone)?;
         if seat.connecting.is_some() {
@@ -134,7 +133,7 @@ impl Session {
                 let text = "Your media connection is gone. Join with `resume` and a new `sdp`.";
                 return Err(Denied::new(Refusal::JoinFailed, text));
             }
-            self.attach(cx, client, reply);
+            self.attach(cx, client, reply, Some(secret));
             return Ok(Answer::Now(self.joined(client, None)));
         };
         let (previous, worker) = (seat.sent, seat.worker);
@@ -142,7 +141,8 @@ impl Session {
         let connect = Connect { offer: offer.to_owned(), tracks: join.tracks, placement };
         cx.media(worker, MediaCommand::Connect(connect));
         if let Some(seat) = self.seats.get_mut(&client) {
-            seat.connecting = Some(Reconnect { reply: reply.clone(), epoch: placement.epoch, previous });
+            let reply = reply.clone();
+            seat.connecting = Some(Reconnect { reply, epoch: placement.epoch, previous, secret });
         }
         self.deadlines.set(Deadline::Reconnect(client), cx.now + ANSWER_WAIT);
         if let Some(link) = cx.link_mut(reply.link) {
@@ -151,10 +151,11 @@ impl Session {
         Ok(Answer::Later)
     }
 
-    /// Lets a link speak for a seat. The link before it is closed; the secret is a new one.
-    fn attach(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo) {
+    /// Lets a link speak for a seat. The link before it is closed; the secret is a new one. The ack that
+    /// tells it may be lost, so the one that was given stays good until the link shows that it was not.
+    fn attach(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo, given: Option<u128>) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
-        seat.resume = cx.random.next_u128();
+        (seat.resume, seat.previous) = (cx.random.next_u128(), given);
         seat.answers.begin(cx.now, &reply.id, Some(reply.method));
         let before = seat.link.replace(reply.link);
         if let Some(before) = before.filter(|before| *before != reply.link) {
@@ -165,6 +166,15 @@ impl Session {
             seat.token = (link.claims.name.clone(), link.claims.expires_at);
         }
         self.unhold(cx, client);
+    }
+
+    /// A seat's link shows that its client was told the newest secret: the one before it is used up.
+    pub(super) fn secret_is_known(&mut self, client: ClientId) {
+        if self.seats.get(&client).is_some_and(|seat| seat.previous.is_some())
+            && let Some(seat) = self.seats.get_mut(&client)
+        {
+            seat.previous = None;
+        }
     }
 
     /// The worker has answered an offer.
@@ -228,6 +238,7 @@ impl Session {
             restarting: None,
             slots,
             resume: 0,
+            previous: None,
             token: (String::new(), cx.now),
             answers: Answers::default(),
             last_event: 0,
@@ -236,7 +247,7 @@ impl Session {
         self.seats.insert(client, seat);
         self.parent.insert(client);
         self.set_role(client, role);
-        self.attach(cx, client, &reply);
+        self.attach(cx, client, &reply, None);
         self.show_to_others(cx, client);
         if let Some(link) = cx.link_mut(reply.link) {
             link.joining = None;
@@ -278,15 +289,16 @@ impl Session {
                 self.ack_denied(cx, client, &restart, &Denied::from(Refusal::JoinFailed));
             }
         }
-        self.show_to_others(cx, client);
-        // A client that went away while it waited still has the old secret, and comes back with it.
         if here {
+            self.show_to_others(cx, client);
             let before = self.log.seq();
-            self.attach(cx, client, reply);
+            self.attach(cx, client, reply, Some(connecting.secret));
             let data = self.joined(client, Some(&answer.sdp));
             self.ack_since(cx, client, reply, before, data);
         } else {
-            cx.paid(reply.link);
+            // Nobody has the answer, so that this connection never comes up; the one before it is gone.
+            self.ack_denied(cx, client, reply, &Denied::from(Refusal::JoinFailed));
+            self.media_lost(cx, client, LossReason::Closed);
         }
         self.sync_publish(cx, client);
     }
@@ -443,11 +455,6 @@ fn empty_slots(cx: &Context, session: &Session, answer: &protocol::Answer) -> st
         })
         .collect();
     slot_states(cx, session.id, &bindings)
-}
-
-fn is_secret(secret: u128, text: &str) -> bool {
-    // One spelling only, like an id.
-    text.parse::<ClientId>().is_ok_and(|given| given.0 == secret)
 }
 
 fn seat_gone() -> Denied {

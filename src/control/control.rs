@@ -291,7 +291,11 @@ impl Control {
         let Some(SeatRef { session, client }) = seat else { return };
         let Some(session) = self.sessions.get(&session) else { return };
         let Some(seat) = session.seats.get(&client).filter(|seat| seat.confirmed == epoch) else { return };
-        let (participant, worker) = (seat.participant, seat.worker);
+        let (participant, worker, is_new) = (seat.participant, seat.worker, seat.previous.is_some());
+        if is_new {
+            let id = session.id;
+            self.with(id, |session, _| session.secret_is_known(client));
+        }
         self.cx.media(worker, MediaCommand::Landed { participant, epoch });
     }
 

@@ -224,8 +224,15 @@ impl Session {
     /// it says by this in which room it is.
     pub(super) fn tell_moved_slots(&mut self, cx: &mut Context, client: ClientId, moved: &Moved) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
-        seat.confirmed = moved.epoch;
         let Some(group) = seat.sent.map(|sent| sent.group) else { return };
+        if moved.epoch < seat.confirmed {
+            // A new connection has overtaken the move: its slots hold, and those of the old one are gone.
+            let (epoch, slots) = (seat.confirmed, Arc::clone(&seat.slots));
+            let Some(room) = self.room_of(group) else { return };
+            self.tell(cx, Event::Slots { client, epoch, room, slots }, Audience::one(client));
+            return;
+        }
+        seat.confirmed = moved.epoch;
         self.tell_slots(cx, client, moved.epoch, group, &moved.slots);
     }
 

@@ -192,7 +192,7 @@ impl Session {
 
     /// Puts people where their seats say; nothing if there is no such room.
     fn restored_seat(&mut self, cx: &mut Context, client: ClientId, saved: SavedSeat) -> Option<Seat> {
-        let SavedSeat { name, role, since, microphone, camera, stay, resume, .. } = saved;
+        let SavedSeat { name, role, since, microphone, camera, stay, resume, previous, .. } = saved;
         let place = match stay {
             None => {
                 self.parent.insert(client);
@@ -230,6 +230,7 @@ impl Session {
             restarting: None,
             slots: [].into(),
             resume,
+            previous,
             token: (saved.token_name, saved.token_expires),
             answers: Answers::default(),
             last_event: seq,
@@ -263,6 +264,7 @@ impl Seat {
             camera: self.camera,
             stay: self.stay().map(|stay| (*stay).into()),
             resume: self.resume,
+            previous: self.previous,
             token_name: self.token.0.clone(),
             token_expires: self.token.1,
             // Those that its client was never told of may be given again.

@@ -118,6 +118,8 @@ pub(super) struct Reconnect {
     pub(super) epoch: Epoch,
     /// What the worker was told before; it holds again if the offer is refused.
     pub(super) previous: Option<Sent>,
+    /// The secret that the client gave.
+    pub(super) secret: u128,
 }
 
 pub(super) struct Seat {
@@ -149,6 +151,8 @@ pub(super) struct Seat {
     pub(super) slots: Arc<[SlotState]>,
     /// The secret that brings a client back to this seat.
     pub(super) resume: u128,
+    /// The one that its link came with, until that link shows that it was told the new one.
+    pub(super) previous: Option<u128>,
     /// Name and end of the token that its last link was opened with.
     pub(super) token: (String, Time),
     pub(super) answers: Answers,
@@ -204,6 +208,12 @@ impl Seat {
             Some(Movement::Return(_) | Movement::TakeBack { .. }) => Place::Parent,
             _ => self.place,
         }
+    }
+
+    /// The secret that is given, if it brings a client back to this seat. One spelling only, like an id.
+    pub(super) fn opened_by(&self, given: &str) -> Option<u128> {
+        let ClientId(given) = given.parse().ok()?;
+        (given == self.resume || Some(given) == self.previous).then_some(given)
     }
 
     /// A new epoch: higher than any before it, and after a restart too, because it starts at the

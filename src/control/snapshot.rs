@@ -148,13 +148,14 @@ impl Session {
     }
 
     /// The events that were addressed to the caller from a number on; a snapshot where the log does
-    /// not reach back that far, and where they are more than an answer should hold.
+    /// not reach back that far, and where they are more than an answer should hold. Also where there are
+    /// no such numbers yet: the caller knows events that a crash took with it.
     pub(super) fn replay(&self, client: ClientId, params: Params<'_>) -> Result<Answer, Denied> {
         let seat = self.seat(client)?;
         let from = params.whole("from_seq")?;
         let first = self.log.first();
-        let reaches_back = from >= first || first <= 1;
-        let data = match self.addressed(seat, from).filter(|_| reaches_back) {
+        let is_there = (from >= first || first <= 1) && from <= self.log.seq() + 1;
+        let data = match self.addressed(seat, from).filter(|_| is_there) {
             Some(events) => json!({"msg": "Success", "result": 0, "events": events}),
             None => json!({"msg": "Success", "result": 0, "snapshot": self.snapshot(client)}),
         };

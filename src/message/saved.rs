@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::{ParentFlags, Role, RoomMode, RoomSettings};
 use crate::base::{BreakoutId, ClientId, Epoch, KindSet, Time};
 
-/// The version of these records. A store of a later one is not touched.
-pub const VERSION: u32 = 1;
+/// The version of these records. A store of a later one is not touched, and earlier ones are read: since 2
+/// a seat may have the secret before its newest.
+pub const VERSION: u32 = 2;
 
 /// Where a record belongs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -191,6 +192,9 @@ pub struct SavedSeat {
     /// The secret that brings a client back.
     #[serde(with = "hexadecimal")]
     pub resume: u128,
+    /// The one before it, while nobody has shown to know this one.
+    #[serde(default, with = "perhaps_hexadecimal", skip_serializing_if = "Option::is_none")]
+    pub previous: Option<u128>,
     /// The name in the token that its last link was opened with.
     pub token_name: String,
     /// The end of that token.
@@ -341,6 +345,22 @@ mod hexadecimal {
             return Err(D::Error::custom("expected 32 hexadecimal digits"));
         }
         u128::from_str_radix(&text, 16).map_err(D::Error::custom)
+    }
+}
+
+/// The same where there may be none.
+mod perhaps_hexadecimal {
+    use serde::{Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(number: &Option<u128>, serializer: S) -> Result<S::Ok, S::Error> {
+        match number {
+            Some(number) => super::hexadecimal::serialize(number, serializer),
+            None => serializer.serialize_none(),
+        }
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u128>, D::Error> {
+        super::hexadecimal::deserialize(deserializer).map(Some)
     }
 }
 

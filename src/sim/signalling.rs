@@ -241,6 +241,7 @@ impl Simulation {
             // Who goes somewhere else has stopped presenting.
             self.set_presenting(at, None);
         }
+        self.send_uplink(at, Uplink::Told(Epoch(epoch)));
     }
 
     pub(super) fn set_presenting(&mut self, at: usize, kind: Option<Kind>) {

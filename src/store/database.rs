@@ -40,17 +40,26 @@ pub(super) enum ReadError {
 
 impl From<rusqlite::Error> for ReadError {
     fn from(error: rusqlite::Error) -> Self {
-        use ErrorCode::{CannotOpen, DiskFull, OutOfMemory, PermissionDenied, ReadOnly, SystemIoFailure};
+        use ErrorCode::{
+            CannotOpen, DatabaseBusy, DatabaseLocked, DiskFull, FileLockingProtocolFailed, OutOfMemory,
+            PermissionDenied, ReadOnly, SystemIoFailure,
+        };
         // A read behind the end of a file that has been cut.
         const SHORT_READ: i32 = 522;
         let code = error.sqlite_error();
         let is_short = code.is_some_and(|code| code.extended_code == SHORT_READ);
         match code.map(|code| code.code) {
-            Some(CannotOpen | DiskFull | OutOfMemory | PermissionDenied | ReadOnly | SystemIoFailure)
-                if !is_short =>
-            {
-                Self::Blocked(error)
-            }
+            Some(
+                CannotOpen
+                | DatabaseBusy
+                | DatabaseLocked
+                | DiskFull
+                | FileLockingProtocolFailed
+                | OutOfMemory
+                | PermissionDenied
+                | ReadOnly
+                | SystemIoFailure,
+            ) if !is_short => Self::Blocked(error),
             _ => Self::Damaged(error.to_string()),
         }
     }
@@ -213,4 +222,22 @@ fn unsealed<'a>(key: &[u8], sealed: &'a [u8]) -> Option<(u64, &'a [u8])> {
     let (sum, value) = sealed.split_first_chunk::<8>()?;
     let sum = u64::from_be_bytes(*sum);
     (sum == checksum(&[key, value])).then_some((sum, value))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_database_that_something_else_holds_is_not_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rooms.db");
+        drop(Database::create(&path, Sync::Interval).unwrap());
+        let other = Connection::open(&path).unwrap();
+        other.execute_batch("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE").unwrap();
+        let read = Database::open(&path, Sync::Interval);
+        assert!(matches!(read, Err(ReadError::Blocked(_))), "{read:?}");
+        drop(other);
+        assert!(Database::open(&path, Sync::Interval).is_ok());
+    }
 }

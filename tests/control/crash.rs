@@ -63,12 +63,25 @@ fn a_secret_that_was_used_before_the_crash_is_of_no_use_after_it() {
     let ada = world.moderator("Ada");
     let old = ada.resume.clone();
     let ada = world.come_back(&ada, None);
+    world.must(&ada, Method::ListBreakoutRooms, json!({}));
     world.save();
     world.restart();
     let link = world.open("back", Role::Participant);
     let refused = world.ask(link, Method::JoinRoom, json!({"resume": old, "sdp": "offer"}));
     assert_eq!(refused["error"], "join_failed");
     resume(&mut world, &ada);
+}
+
+#[test]
+fn a_secret_that_the_crash_kept_from_its_client_does_not_cost_the_seat() {
+    let mut world = World::default();
+    let ada = world.moderator("Ada");
+    // Saved, and the server was killed before the ack went out.
+    world.come_back(&ada, None);
+    world.save();
+    world.restart();
+    let (back, _) = resume(&mut world, &ada);
+    assert_eq!(back.id, ada.id);
 }
 
 #[test]
@@ -151,6 +164,28 @@ fn numbers_of_events_only_grow_over_any_number_of_crashes() {
     }
     let head = world.saved.values().next().unwrap();
     assert!(head.to_bytes().len() < 1_000 && SavedHead::UNSAVED_EVENTS >= 1_000);
+}
+
+#[test]
+fn who_knows_later_numbers_than_a_crash_has_left_gets_the_whole() {
+    let mut world = World::default();
+    let ada = world.moderator("Ada");
+    world.save();
+    let participant = world.view().seats[&ada.client()].participant;
+    let group = world.known[&participant].placement.group;
+    // Nothing can be written any more, and the meeting goes on.
+    for level in 0..2_000_u32 {
+        let talkers = vec![Talker { participant, level: u8::try_from(level % 100).unwrap() }];
+        world.report(MediaReport::Talkers { group, talkers });
+    }
+    let newest = world.view().seq;
+    world.restart();
+    let (ada, joined) = resume(&mut world, &ada);
+    assert!(joined["seq"].as_u64().unwrap() < newest);
+    let replay = world.must(&ada, Method::Replay, json!({"from_seq": newest + 1}));
+    assert_eq!(replay["snapshot"]["seq"], world.view().seq, "{replay}");
+    let replay = world.must(&ada, Method::Replay, json!({"from_seq": world.view().seq + 1}));
+    assert_eq!(replay["events"], json!([]));
 }
 
 #[test]

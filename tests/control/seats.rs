@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use anteroom::base::{GroupId, LinkId};
 use anteroom::control::{PlaceView, SeatState};
-use anteroom::message::{CloseReason, MediaReport, Method, Role};
+use anteroom::message::{CloseReason, ControlInput, MediaReport, Method, Request, Role};
 use serde_json::json;
 
 use crate::stories::{enter, force, invite, make_room, room_id};
-use crate::world::{BAD_OFFER, World};
+use crate::world::{BAD_OFFER, Manners, World};
 
 #[test]
 fn a_newcomer_gets_the_whole_meeting_and_the_others_hear() {
@@ -122,6 +122,7 @@ fn another_client_takes_the_seat_over_and_the_secret_is_used_up() {
     let back = world.come_back(&guest, Some("offer"));
     assert_eq!(world.closed[&guest.link], CloseReason::Replaced);
     assert_ne!(back.resume, guest.resume);
+    world.must(&back, Method::SetCamera, json!({"on": false}));
     let link = world.open("Gus", Role::Participant);
     let refused = world.ask(link, Method::JoinRoom, json!({"resume": guest.resume, "sdp": "offer"}));
     assert_eq!(refused["result"], 1729);
@@ -129,6 +130,72 @@ fn another_client_takes_the_seat_over_and_the_secret_is_used_up() {
     assert_eq!(world.view().seats.len(), 1);
     let again = world.come_back(&back, None);
     assert_eq!(again.id, guest.id);
+}
+
+#[test]
+fn who_was_never_told_the_new_secret_comes_back_with_the_one_before() {
+    for offer in [None, Some("offer")] {
+        let mut world = World::default();
+        let guest = world.participant("Gus");
+        let refused = |world: &mut World, secret: &str| {
+            let link = world.open("Gus", Role::Participant);
+            let ack = world.ask(link, Method::JoinRoom, json!({"resume": secret, "sdp": "offer"}));
+            assert_eq!(ack["result"], 1729, "{offer:?}");
+        };
+        // Twice the link breaks before the client has read the ack.
+        let unread = world.come_back(&guest, offer);
+        world.close(unread.link);
+        let unread = world.come_back(&guest, offer);
+        let back = world.come_back(&guest, offer);
+        assert_eq!((&back.id, world.closed[&unread.link]), (&guest.id, CloseReason::Replaced));
+        refused(&mut world, &unread.resume);
+
+        // The client has read it: its pong says so, and a request would.
+        let participant = world.view().seats[&guest.client()].participant;
+        let epoch = world.known[&participant].placement.epoch;
+        world.input(ControlInput::Told { link: back.link, epoch });
+        refused(&mut world, &guest.resume);
+        let again = world.come_back(&back, offer);
+        world.must(&again, Method::Replay, json!({"from_seq": 0}));
+        refused(&mut world, &back.resume);
+        assert_eq!(world.view().seats.len(), 1);
+    }
+}
+
+#[test]
+fn media_is_lost_when_the_link_that_asked_is_gone_before_the_answer() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    world.manners = Manners { answers: false, connects: false, moves: true };
+    let link = world.open("back", Role::Participant);
+    world.send(link, Method::JoinRoom, json!({"resume": guest.resume, "sdp": "offer"}));
+    world.close(link);
+    world.forget_frames();
+    world.answer_now();
+    assert_eq!(world.heard(&moderator), ["didUserReconnecting"], "what was answered cannot come up");
+    let heard = world.heard(&guest);
+    assert!(heard.contains(&"transportLost"), "the link before it lives and is told: {heard:?}");
+    let link = world.open("back", Role::Participant);
+    let refused = world.ask(link, Method::JoinRoom, json!({"resume": guest.resume}));
+    assert_eq!(refused["result"], 1729);
+    assert!(refused["msg"].as_str().unwrap().contains("`sdp`"), "{refused}");
+    assert_eq!(world.come_back(&guest, Some("offer")).id, guest.id);
+    assert_eq!(world.heard(&moderator), ["didUserReconnected"]);
+}
+
+#[test]
+fn a_request_whose_link_went_away_is_not_pending_for_ever() {
+    let mut world = World::default();
+    let guest = world.participant("Gus");
+    world.manners.answers = false;
+    let id = world.send(guest.link, Method::JoinRoom, json!({"resume": guest.resume, "sdp": "offer"}));
+    world.close(guest.link);
+    world.answer_now();
+    let guest = world.come_back(&guest, Some("offer"));
+    let again = Request::new(&id, Method::Pause.name(), json!({}));
+    world.request(guest.link, again);
+    assert_eq!(world.ack(guest.link, &id)["result"], 1729, "its first answer");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anteroom::base::{GroupId, Kind, WorkerId};
-use anteroom::message::{Frame, MediaReport, Method, Role};
+use anteroom::message::{ControlInput, Frame, MediaReport, Method, Role};
 use serde_json::{Value, json};
 
 use crate::stories::{enter, entry, invite, make_room};
@@ -208,6 +208,36 @@ fn event(frame: Frame) -> Option<(&'static str, Value)> {
         Frame::Event { event, data, .. } => Some((event, Value::clone(&data))),
         Frame::Ack { .. } => None,
     }
+}
+
+#[test]
+fn who_reconnects_while_a_move_waits_for_another_worker_is_told_of_the_new_slots_from_then_on() {
+    let (mut world, [_, gus, _], room) = hall();
+    world.manners.moves = false;
+    let join = world.send(gus.link, Method::JoinBreakOutRoom, entry(&room));
+    for worker in [FIRST, SECOND, THIRD] {
+        assert!(world.step(worker));
+    }
+    // The own worker has placed Gus, another is slow, and Gus comes with a new connection.
+    assert!(world.step(SECOND));
+    let gus = world.come_back(&gus, Some("offer"));
+    assert!(world.step(FIRST) && world.step(THIRD));
+    assert_eq!(world.ack(gus.link, &join)["result"], 0);
+    let participant = world.view().seats[&gus.client()].participant;
+    let placement = world.known[&participant].placement;
+    let told = world.told(&gus, "slots");
+    let newest = (&told[0]["epoch"], &told[0]["room_id"], &told[0]["slots"].as_array().unwrap().len());
+    assert_eq!(newest, (&json!(placement.epoch.0), &json!(room), &2), "those of the new connection");
+
+    let (epoch, group) = (placement.epoch, placement.group);
+    world.report(MediaReport::Slots { participant, epoch, group, slots: vec![] });
+    assert_eq!(world.told(&gus, "slots").len(), 1);
+    world.landed.clear();
+    world.input(ControlInput::Told { link: gus.link, epoch });
+    assert_eq!(world.landed, [(participant, epoch)]);
+    let again = world.open("back", Role::Participant);
+    let ack = world.ask(again, Method::JoinRoom, json!({"resume": gus.resume}));
+    assert_eq!((&ack["epoch"], &ack["slots"]), (&json!(epoch.0), &json!([])));
 }
 
 #[test]

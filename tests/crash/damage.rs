@@ -172,6 +172,22 @@ fn records_that_do_not_fit_together_are_set_aside_as_well() {
 }
 
 #[test]
+fn a_store_whose_mark_could_not_be_written_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("store");
+    let (mut store, _) = Store::open(&settings(&path)).unwrap();
+    store.write(&records(1, 1)).unwrap();
+    let mark = fs::read(path.join("mark")).unwrap();
+    for room in 2..6 {
+        store.write(&records(room, 1)).unwrap();
+    }
+    drop(store);
+    fs::write(path.join("mark"), mark).unwrap();
+    assert_eq!(Store::open(&settings(&path)).unwrap().1.len(), 10);
+    assert_eq!(aside_of(folder.path()), [PathBuf::new(); 0]);
+}
+
+#[test]
 fn the_journal_starts_over_when_it_is_long() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");

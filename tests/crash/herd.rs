@@ -62,6 +62,7 @@ pub(crate) fn records(rooms: u64, seats: u64) -> BTreeMap<Key, Option<Record>> {
                 camera: true,
                 stay: None,
                 resume: client.0,
+                previous: None,
                 token_name: format!("P{seat}"),
                 token_expires: Time::from_unix_seconds(1),
                 epoch: Epoch(1),

@@ -33,13 +33,13 @@ fn a_store_of_a_later_version_is_left_alone() {
     drop(home.start());
     let mark = home.store().join("mark");
     let mut bytes = fs::read(&mark).unwrap();
-    bytes[16..20].copy_from_slice(&2_u32.to_be_bytes());
+    bytes[16..20].copy_from_slice(&3_u32.to_be_bytes());
     let sum = ring::digest::digest(&ring::digest::SHA256, &bytes[..44]);
     bytes[44..52].copy_from_slice(&sum.as_ref()[..8]);
     fs::write(&mark, &bytes).unwrap();
     let (code, said) = home.start_refused();
     assert_eq!(code, Some(1));
-    assert!(said.contains("later version") && said.contains("format 2"), "{said}");
+    assert!(said.contains("later version") && said.contains("format 3"), "{said}");
     assert!(home.set_aside().is_empty() && fs::read(&mark).unwrap() == bytes);
 }
 

@@ -337,17 +337,20 @@ impl World {
                     self.owe_seat(client, &id, Refusal::JoinFailed.code());
                 }
                 (self.session.seat(client).media, self.session.seat(client).dtls) = (true, false);
-                // Nobody has the answer of a client that went away meanwhile.
                 if self.links.contains_key(link) {
                     self.attach(*link, client);
+                    self.owe(*link, Some(client), id, 0);
+                } else {
+                    // Nobody has the answer.
+                    self.owe(*link, Some(client), id, Refusal::JoinFailed.code());
+                    self.media_lost(client);
                 }
-            } else if self.told.get(participant) == Some(epoch) {
+                return Ok(());
+            }
+            if self.told.get(participant) == Some(epoch) {
                 self.session.seat(client).known = knew;
             }
-            let code = if accepted { 0 } else { Refusal::BadParameter.code() };
-            if self.links.contains_key(link) || !accepted {
-                self.owe(*link, Some(client), id, code);
-            }
+            self.owe(*link, Some(client), id, Refusal::BadParameter.code());
             return Ok(());
         }
         if !accepted {

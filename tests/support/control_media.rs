@@ -92,7 +92,7 @@ impl World {
                     self.waiting.push_back((batch, placements));
                 }
             }
-            MediaCommand::Landed { .. } => {}
+            MediaCommand::Landed { participant, epoch } => self.landed.push((participant, epoch)),
             MediaCommand::SetPublish { participant, epoch, publish } => {
                 if let Some(known) = self.known.get_mut(&participant)
                     && known.placement.epoch == epoch
@@ -109,9 +109,17 @@ impl World {
         }
     }
 
+    /// The worker answers the oldest offer that waits.
+    pub(crate) fn answer_now(&mut self) {
+        let (offer, placement) = self.unanswered.pop_front().unwrap();
+        self.manners.answers = true;
+        self.answer_offer(&offer, placement);
+    }
+
     fn answer_offer(&mut self, offer: &str, placement: Placement) {
         let (participant, epoch) = (placement.participant, placement.epoch);
         if !self.manners.answers {
+            self.unanswered.push_back((offer.to_owned(), placement));
             return;
         }
         if offer == BAD_OFFER {

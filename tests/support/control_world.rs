@@ -77,6 +77,10 @@ pub(crate) struct World {
     pub(crate) waiting: VecDeque<(BatchId, Vec<Placement>)>,
     /// Steps of batches that wait for [`World::step`], on nodes with several workers.
     pub(crate) steps: Vec<(WorkerId, Step)>,
+    /// Offers that wait for [`World::answer_now`].
+    pub(crate) unanswered: VecDeque<(String, Placement)>,
+    /// Of whom the worker was told that they know of which placement.
+    pub(crate) landed: Vec<(ParticipantId, Epoch)>,
     pub(crate) closed: BTreeMap<LinkId, CloseReason>,
     pub(crate) fenced: Vec<WorkerId>,
     pub(crate) replies: Vec<anteroom::message::AdminReply>,
@@ -123,6 +127,8 @@ impl World {
             mirrors: BTreeMap::new(),
             waiting: VecDeque::new(),
             steps: Vec::new(),
+            unanswered: VecDeque::new(),
+            landed: Vec::new(),
             closed: BTreeMap::new(),
             fenced: Vec::new(),
             replies: Vec::new(),

@@ -32,8 +32,8 @@ fn entry() -> impl Strategy<Value = (Part, Record)> {
             (Part::Head, Record::Head(head))
         });
     let seat =
-        (any::<(u128, u128, u64, u64, u64, bool, bool)>(), text(), role(), proptest::option::of(stay()))
-            .prop_map(|((client, resume, since, epoch, expires, microphone, camera), name, role, stay)| {
+        (any::<(u128, (u128, Option<u128>), u64, u64, u64, bool, bool)>(), text(), role(), proptest::option::of(stay()))
+            .prop_map(|((client, (resume, previous), since, epoch, expires, microphone, camera), name, role, stay)| {
                 let token_name = name.clone();
                 let (token_expires, epoch) = (Time(expires), Epoch(epoch));
                 let seat = SavedSeat {
@@ -44,6 +44,7 @@ fn entry() -> impl Strategy<Value = (Part, Record)> {
                     camera,
                     stay,
                     resume,
+                    previous,
                     token_name,
                     token_expires,
                     epoch,
@@ -92,6 +93,14 @@ proptest! {
             let _ = Record::from_bytes(key.part, &record);
         }
     }
+}
+
+#[test]
+fn a_seat_of_the_first_version_is_read() {
+    let text = r#"{"name": "Zoë", "role": "moderator", "since": 3, "microphone": true, "camera": false, "stay": null,
+        "resume": "00000000000000000000000000000005", "token_name": "Zoë", "token_expires": 1, "epoch": 9}"#;
+    let read = Record::from_bytes(Part::Seat(ClientId(7)), text.as_bytes());
+    let Ok(Record::Seat(SavedSeat { resume: 5, previous: None, .. })) = read else { panic!("{read:?}") };
 }
 
 #[test]
