@@ -43,6 +43,7 @@ pub struct Outputs {
     /// The requests that ran in this input.
     pub ran: Vec<String>,
     pub connects: Vec<(ParticipantId, Epoch)>,
+    pub restarts: Vec<u64>,
     pub log: Vec<Event>,
     told: Vec<(ParticipantId, Epoch)>,
     batches: Vec<(BatchId, Vec<ParticipantId>)>,
@@ -107,6 +108,7 @@ impl World {
                 self.out.told.push((participant, epoch));
                 self.out.connects.push((participant, epoch));
             }
+            MediaCommand::RestartIce { number, .. } => self.out.restarts.push(*number),
             MediaCommand::Move { batch, placements } => {
                 self.out.told.extend(placements.iter().map(|to| (to.participant, to.epoch)));
                 let people = placements.iter().map(|placement| placement.participant).collect();
@@ -142,7 +144,7 @@ impl World {
             let link = heard(self, arrival.link, arrival.back.map(|(client, _)| client));
             self.owe(link, None, &arrival.id, 1729);
         }
-        for (client, (id, _)) in restarts {
+        for (client, (id, ..)) in restarts {
             let link = heard(self, self.known[&(client, id.clone())].link, Some(client));
             self.owe(link, None, &id, 1729);
         }
