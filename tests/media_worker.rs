@@ -394,8 +394,9 @@ fn who_takes_over_an_address_keeps_it() {
     // Whatever happens to the connection that had the address before.
     let (offer, _) = gone.participant.offer();
     let offer = offer.replace("a=ice-ufrag:", "a=ice-ufrag:anew").replace("a=ice-pwd:", "a=ice-pwd:anew");
-    hall.command(MediaCommand::RestartIce { participant: ParticipantId(1), offer });
-    let restarted = |report: &MediaReport| matches!(report, MediaReport::IceRestarted { result: Ok(_), .. });
+    hall.command(MediaCommand::RestartIce { participant: ParticipantId(1), number: 7, offer });
+    let restarted =
+        |report: &MediaReport| matches!(report, MediaReport::IceRestarted { number: 7, result: Ok(_), .. });
     assert!(hall.reports.iter().any(restarted));
     let before = hall.guests[&3].participant.received();
     hall.pass(Duration::from_millis(300));

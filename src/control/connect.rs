@@ -10,7 +10,7 @@ use super::log::Audience;
 use super::moves::slot_states;
 use super::params::Params;
 use super::reply::{Answer, ReplyTo};
-use super::seat::{Media, Place, Reconnect, Seat};
+use super::seat::{Media, Place, Reconnect, Restart, Seat};
 use super::session::Session;
 use crate::base::{ClientId, Epoch, LinkId, ParticipantId, WorkerId};
 use crate::message::{
@@ -286,7 +286,7 @@ impl Session {
             seat.slots = slots;
             if let Some(restart) = seat.restarting.take() {
                 self.deadlines.clear(&Deadline::Restart(client));
-                self.ack_denied(cx, client, &restart, &Denied::from(Refusal::JoinFailed));
+                self.ack_denied(cx, client, &restart.reply, &Denied::from(Refusal::JoinFailed));
             }
         }
         if here {
@@ -387,10 +387,11 @@ impl Session {
         if seat.restarting.is_some() || seat.connecting.is_some() {
             return Err(Refusal::RequestInProgress.into());
         }
-        seat.restarting = Some(reply.clone());
+        let number = cx.next_operation();
+        seat.restarting = Some(Restart { number, reply: reply.clone() });
         let (participant, worker) = (seat.participant, seat.worker);
         self.deadlines.set(Deadline::Restart(client), cx.now + ANSWER_WAIT);
-        cx.media(worker, MediaCommand::RestartIce { participant, offer });
+        cx.media(worker, MediaCommand::RestartIce { participant, number, offer });
         Ok(Answer::Later)
     }
 
@@ -398,9 +399,12 @@ impl Session {
         &mut self,
         cx: &mut Context,
         client: ClientId,
+        number: u64,
         result: Result<String, SdpRefusal>,
     ) {
-        let Some(reply) = self.seats.get_mut(&client).and_then(|seat| seat.restarting.take()) else { return };
+        let is_it = |restart: &mut Restart| restart.number == number;
+        let restarting = self.seats.get_mut(&client).and_then(|seat| seat.restarting.take_if(is_it));
+        let Some(Restart { reply, .. }) = restarting else { return };
         self.deadlines.clear(&Deadline::Restart(client));
         match result {
             Ok(sdp) => {
@@ -413,7 +417,8 @@ impl Session {
     }
 
     pub(super) fn fail_restart(&mut self, cx: &mut Context, client: ClientId) {
-        let Some(reply) = self.seats.get_mut(&client).and_then(|seat| seat.restarting.take()) else { return };
+        let restarting = self.seats.get_mut(&client).and_then(|seat| seat.restarting.take());
+        let Some(Restart { reply, .. }) = restarting else { return };
         self.deadlines.clear(&Deadline::Restart(client));
         self.ack_denied(cx, client, &reply, &Denied::from(Refusal::JoinFailed));
     }

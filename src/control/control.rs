@@ -317,8 +317,10 @@ impl Control {
                     session.answered(cx, participant, seat, epoch, result);
                 });
             }
-            MediaReport::IceRestarted { participant, result } => {
-                self.at(worker, participant, |session, cx, seat| session.ice_restarted(cx, seat, result));
+            MediaReport::IceRestarted { participant, number, result } => {
+                self.at(worker, participant, |session, cx, seat| {
+                    session.ice_restarted(cx, seat, number, result);
+                });
             }
             MediaReport::TransportUp { participant, epoch, .. } => {
                 self.at(worker, participant, |session, cx, seat| session.transport_up(cx, seat, epoch));

@@ -49,11 +49,11 @@ impl Session {
         }
         seat.media = Media::Lost;
         let (worker, participant) = (seat.worker, seat.participant);
-        if let Some(reply) = seat.restarting.take() {
+        if let Some(restart) = seat.restarting.take() {
             self.deadlines.clear(&Deadline::Restart(client));
             let denied =
                 Denied::new(Refusal::JoinFailed, "Your media connection is gone. Join again with `resume`.");
-            self.ack_denied(cx, client, &reply, &denied);
+            self.ack_denied(cx, client, &restart.reply, &denied);
         }
         self.hide_from_others(cx, worker, participant);
         self.tell(cx, Event::TransportLost { client, reason }, Audience::one(client));

@@ -122,6 +122,14 @@ pub(super) struct Reconnect {
     pub(super) secret: u128,
 }
 
+/// An ICE restart that waits for its answer.
+#[derive(Clone, Debug)]
+pub(super) struct Restart {
+    /// Tells its answer from a late one to the restart before it.
+    pub(super) number: u64,
+    pub(super) reply: ReplyTo,
+}
+
 pub(super) struct Seat {
     pub(super) client: ClientId,
     pub(super) participant: ParticipantId,
@@ -147,7 +155,7 @@ pub(super) struct Seat {
     /// The epoch of the connection in use.
     pub(super) connection: Epoch,
     pub(super) connecting: Option<Reconnect>,
-    pub(super) restarting: Option<ReplyTo>,
+    pub(super) restarting: Option<Restart>,
     pub(super) slots: Arc<[SlotState]>,
     /// The secret that brings a client back to this seat.
     pub(super) resume: u128,

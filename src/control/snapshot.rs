@@ -102,37 +102,43 @@ impl Session {
     }
 
     /// Moderators see every room with its members; others the rooms that they own or are in, with
-    /// members, and those that they may join, without.
+    /// members, and those that they may join, without. Who is invited and on the way is for hosts.
     fn rooms_for(&self, me: &Seat) -> Vec<Value> {
         let entry = |room: &Breakout| {
-            let inside = me.is_moderator() || room.owner == Some(me.client) || me.breakout() == Some(room.id);
+            let hosts = me.is_moderator() || room.owner == Some(me.client);
+            let inside = hosts || me.breakout() == Some(room.id);
             let invited = self.invitations.contains_key(&(room.id, me.client));
-            (inside || invited || room.open).then(|| self.room_entry(room, inside))
+            (inside || invited || room.open).then(|| self.room_entry(room, inside, hosts))
         };
         self.rooms.values().filter_map(entry).collect()
     }
 
-    fn room_entry(&self, room: &Breakout, with_members: bool) -> Value {
+    fn room_entry(&self, room: &Breakout, with_members: bool, with_expected: bool) -> Value {
         let mut entry = room.details().to_json();
         if let Value::Object(entry) = &mut entry {
             entry.insert("state".to_owned(), json!(room.state().as_str()));
             entry.insert("members".to_owned(), json!(room.members.len()));
             if with_members {
-                self.add_members(room, entry);
+                entry.insert("userList".to_owned(), self.members_of(room));
+            }
+            if with_expected {
+                self.add_expected(room, entry);
             }
         }
         entry
     }
 
-    fn add_members(&self, room: &Breakout, entry: &mut Map<String, Value>) {
+    fn members_of(&self, room: &Breakout) -> Value {
         let member = |(client, role): (&ClientId, &Role)| {
             Member { person: self.person(*client), role: *role }.to_json()
         };
-        let users: Vec<Value> = room.members.iter().map(member).collect();
+        room.members.iter().map(member).collect()
+    }
+
+    fn add_expected(&self, room: &Breakout, entry: &mut Map<String, Value>) {
         let range = (room.id, ClientId(0))..=(room.id, ClientId(u128::MAX));
         let invited: Vec<ClientId> = self.invitations.range(range).map(|((_, client), _)| *client).collect();
         let joining: Vec<ClientId> = room.joining.keys().copied().collect();
-        entry.insert("userList".to_owned(), json!(users));
         entry.insert("invited".to_owned(), json!(invited));
         entry.insert("joining".to_owned(), json!(joining));
     }

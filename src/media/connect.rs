@@ -97,9 +97,9 @@ impl Worker {
     }
 
     /// Renews ICE on the connection that is there.
-    pub(super) fn restart_ice(&mut self, now: Time, participant: ParticipantId, offer: &str) {
+    pub(super) fn restart_ice(&mut self, now: Time, participant: ParticipantId, number: u64, offer: &str) {
         let result = self.try_restart_ice(now, participant, offer);
-        self.reports.push_back(MediaReport::IceRestarted { participant, result });
+        self.reports.push_back(MediaReport::IceRestarted { participant, number, result });
     }
 
     fn try_restart_ice(

@@ -147,7 +147,9 @@ impl Worker {
             MediaCommand::SetGroup(settings) => self.set_group(now, settings),
             MediaCommand::EndGroup(group) => self.end_group(group),
             MediaCommand::Connect(connect) => self.connect(now, &connect),
-            MediaCommand::RestartIce { participant, offer } => self.restart_ice(now, participant, &offer),
+            MediaCommand::RestartIce { participant, number, offer } => {
+                self.restart_ice(now, participant, number, &offer);
+            }
             MediaCommand::Mirror { placement, home } => self.mirror(now, &placement, home),
             MediaCommand::Revoke { batch, participants } => self.revoke_batch(now, batch, &participants),
             MediaCommand::Move { batch, placements } => self.move_batch(now, batch, placements),

@@ -62,6 +62,8 @@ pub enum MediaCommand {
     RestartIce {
         /// Whose connection.
         participant: ParticipantId,
+        /// Comes back in the report.
+        number: u64,
         /// The new offer.
         offer: String,
     },
@@ -236,6 +238,8 @@ pub enum MediaReport {
     IceRestarted {
         /// Whose.
         participant: ParticipantId,
+        /// The number of the command.
+        number: u64,
         /// The SDP answer, or why there is none.
         result: Result<String, SdpRefusal>,
     },

@@ -8,7 +8,7 @@ use anteroom::control::settings::{BreakoutSettings, CreateBy};
 use anteroom::message::{Method, RoomSettings};
 use serde_json::{Value, json};
 
-use crate::stories::{enter, invite, make_room, make_rooms, plan, room_id, with};
+use crate::stories::{enter, entry, invite, make_room, make_rooms, plan, room_id, with};
 use crate::world::World;
 
 #[test]
@@ -254,4 +254,27 @@ fn everybody_sees_the_rooms_that_concern_them() {
     assert_eq!(rooms(&some), BTreeSet::from([own.clone(), open]));
     let seen = some["rooms"].as_array().unwrap().iter().find(|room| room["room_id"] == own.as_str()).unwrap();
     assert_eq!((&seen["members"], &seen["userList"]), (&json!(1), &Value::Null), "members are for hosts");
+}
+
+#[test]
+fn who_is_invited_and_on_the_way_is_for_hosts() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let owner = world.participant("Olli");
+    let people = ["Gus", "Ines", "Jo"].map(|name| world.participant(name));
+    let [inside, invited, joining] = &people;
+    let room = make_room(&mut world, &owner);
+    invite(&mut world, &owner, &[inside, invited, joining], &room);
+    enter(&mut world, inside, &room);
+    world.manners.moves = false;
+    world.send(joining.link, Method::JoinBreakOutRoom, entry(&room));
+    for host in [&moderator, &owner] {
+        let listed = world.must(host, Method::ListBreakoutRooms, json!({}))["rooms"][0].clone();
+        // A seat that is reserved has not used its invitation up.
+        let waiting = listed["invited"].as_array().unwrap();
+        assert!(waiting.contains(&json!(invited.id)) && listed["joining"] == json!([joining.id]), "{listed}");
+    }
+    let listed = world.must(inside, Method::ListBreakoutRooms, json!({}))["rooms"][0].clone();
+    assert_eq!(listed["userList"][0]["clientId"], inside.id.as_str());
+    assert_eq!((listed.get("invited"), listed.get("joining")), (None, None), "{listed}");
 }

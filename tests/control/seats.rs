@@ -254,6 +254,25 @@ fn ice_is_renewed_on_the_same_connection() {
 }
 
 #[test]
+fn a_late_answer_to_an_ice_restart_is_not_taken_for_that_to_the_next() {
+    let mut world = World::default();
+    let guest = world.participant("Gus");
+    world.manners.answers = false;
+    let first = world.send(guest.link, Method::RestartIce, json!({"sdp": "first"}));
+    world.wait(Duration::from_secs(2));
+    world.report(MediaReport::Talkers { group: GroupId(0), talkers: Vec::new() });
+    world.wait(Duration::from_secs(1));
+    assert_eq!(world.ack(guest.link, &first)["result"], 1729);
+    let second = world.send(guest.link, Method::RestartIce, json!({"sdp": "second"}));
+    let answers = ["to the first", "to the second"].map(str::to_owned);
+    for ((participant, number), answer) in world.restarts.clone().into_iter().zip(answers) {
+        assert!(world.acks(guest.link, &second).is_empty());
+        world.report(MediaReport::IceRestarted { participant, number, result: Ok(answer) });
+    }
+    assert_eq!(world.ack(guest.link, &second)["sdp"], "to the second");
+}
+
+#[test]
 fn a_link_that_is_gone_before_the_answer_takes_no_seat() {
     let mut world = World::default();
     world.manners.answers = false;

@@ -184,7 +184,7 @@ fn a_store_whose_mark_could_not_be_written_is_whole() {
     drop(store);
     fs::write(path.join("mark"), mark).unwrap();
     assert_eq!(Store::open(&settings(&path)).unwrap().1.len(), 10);
-    assert_eq!(aside_of(folder.path()), [PathBuf::new(); 0]);
+    assert!(aside_of(folder.path()).is_empty());
 }
 
 #[test]

@@ -151,7 +151,7 @@ impl World {
                 self.session.stand_up(client);
                 self.owe(link, Some(client), &request.id, 0);
             }
-            Ok(Method::RestartIce) => self.restart_ice(link, client, request),
+            Ok(Method::RestartIce) => self.restart_ice(link, client, request)?,
             Ok(Method::Replay) => {
                 let fine = request.params.get("from_seq").and_then(whole).is_some();
                 let code = if fine { 0 } else { Refusal::BadParameter.code() };
@@ -171,7 +171,7 @@ impl World {
         Ok(())
     }
 
-    fn restart_ice(&mut self, link: LinkId, client: ClientId, request: &Request) {
+    fn restart_ice(&mut self, link: LinkId, client: ClientId, request: &Request) -> Check {
         let waits = self.restarts.contains_key(&client)
             || self.arrivals.iter().any(|arrival| arrival.back.is_some_and(|(c, _)| c == client));
         if self.session.seats[&client].held_since.is_some() {
@@ -180,9 +180,13 @@ impl World {
             self.refuse(link, Some(client), request, Refusal::BadParameter);
         } else if waits {
             self.refuse(link, Some(client), request, Refusal::RequestInProgress);
+        } else if self.out.restarts.is_empty() {
+            return Err(format!("no restart is passed on for {}", request.id));
         } else {
-            self.restarts.insert(client, (request.id.clone(), self.now));
+            let number = self.out.restarts.remove(0);
+            self.restarts.insert(client, (request.id.clone(), self.now, number));
         }
+        Ok(())
     }
 
     // Rooms that were made, and people who were dealt out.
@@ -275,9 +279,10 @@ impl World {
                 let arrival = self.arrivals.remove(at);
                 return self.answered(&arrival, result.is_ok());
             }
-            MediaReport::IceRestarted { participant, result } => {
+            MediaReport::IceRestarted { participant, number, result } => {
                 let client = self.clients.get(&participant).copied();
-                if let Some((client, (id, _))) = client.and_then(|c| Some((c, self.restarts.remove(&c)?))) {
+                let waits = client.filter(|c| self.restarts.get(c).is_some_and(|(.., of)| *of == number));
+                if let Some((client, (id, ..))) = waits.and_then(|c| Some((c, self.restarts.remove(&c)?))) {
                     let code = if result.is_ok() { 0 } else { Refusal::BadParameter.code() };
                     self.owe_seat(client, &id, code);
                 }
@@ -333,7 +338,7 @@ impl World {
         if let Some((client, knew)) = arrival.back {
             if accepted {
                 self.connections.insert(*participant, *epoch);
-                if let Some((id, _)) = self.restarts.remove(&client) {
+                if let Some((id, ..)) = self.restarts.remove(&client) {
                     self.owe_seat(client, &id, Refusal::JoinFailed.code());
                 }
                 (self.session.seat(client).media, self.session.seat(client).dtls) = (true, false);
@@ -368,7 +373,7 @@ impl World {
     }
 
     fn media_lost(&mut self, client: ClientId) {
-        if let Some((id, _)) = self.restarts.remove(&client) {
+        if let Some((id, ..)) = self.restarts.remove(&client) {
             self.owe_seat(client, &id, Refusal::JoinFailed.code());
         }
         let signalling = self.session.seats[&client].signalling;
@@ -395,7 +400,7 @@ impl World {
     pub fn next_deadline(&self) -> Option<Time> {
         let batches = self.batches.values().map(|(at, _)| *at + BATCH);
         let answers = self.arrivals.iter().map(|arrival| arrival.at + ANSWER);
-        let restarts = self.restarts.values().map(|(_, at)| *at + ANSWER);
+        let restarts = self.restarts.values().map(|(_, at, _)| *at + ANSWER);
         let empty = self.empty_since.map(|at| at + EMPTY);
         let seats = self.session.seats.values().flat_map(|seat| {
             let invitations = seat.invited.keys().filter_map(|room| seat.invitation_ends(*room));
@@ -410,7 +415,7 @@ impl World {
         let is_silent = self.batches.values().any(|(at, _)| *at + BATCH <= now);
         // An unanswered offer counts only where nothing else came meanwhile.
         let mut asked = self.arrivals.iter().map(|arrival| arrival.at);
-        let mut restarted = self.restarts.values().map(|(_, at)| *at);
+        let mut restarted = self.restarts.values().map(|(_, at, _)| *at);
         let is_due = asked.any(|at| at + ANSWER <= now) || restarted.any(|at| at + ANSWER <= now);
         let is_dumb = is_due && self.heard.is_none_or(|heard| heard + ANSWER <= now);
         if is_silent || is_dumb {
@@ -429,8 +434,8 @@ impl World {
                 self.media_lost(client);
             }
         }
-        let late: Vec<_> = self.restarts.extract_if(.., |_, (_, at)| *at + ANSWER <= now).collect();
-        for (client, (id, _)) in late {
+        let late: Vec<_> = self.restarts.extract_if(.., |_, (_, at, _)| *at + ANSWER <= now).collect();
+        for (client, (id, ..)) in late {
             self.owe_seat(client, &id, Refusal::JoinFailed.code());
         }
         self.session.tick(now);
@@ -446,7 +451,7 @@ impl World {
             let client = arrival.back.map(|(client, _)| client);
             self.owe(arrival.link, client, &arrival.id, Refusal::JoinFailed.code());
         }
-        for (client, (id, _)) in std::mem::take(&mut self.restarts) {
+        for (client, (id, ..)) in std::mem::take(&mut self.restarts) {
             self.owe_seat(client, &id, Refusal::JoinFailed.code());
         }
         for client in self.session.seats.keys().copied().collect::<Vec<_>>() {

@@ -82,13 +82,13 @@ impl FakeWorker {
                 self.groups.remove(&group);
             }
             MediaCommand::Connect(connect) => self.connect(&connect.offer, connect.placement)?,
-            MediaCommand::RestartIce { participant, offer } => {
+            MediaCommand::RestartIce { participant, number, offer } => {
                 let result = if self.members.contains_key(&participant) && offer != "refused" {
                     Ok("answer".to_owned())
                 } else {
                     Err(anteroom::message::SdpRefusal { reason: "no".to_owned() })
                 };
-                self.outbox.push_back(MediaReport::IceRestarted { participant, result });
+                self.outbox.push_back(MediaReport::IceRestarted { participant, number, result });
             }
             MediaCommand::Move { batch, placements } => {
                 let (mut moved, mut unknown) = (Vec::new(), Vec::new());

@@ -112,7 +112,8 @@ pub struct World {
     pub connections: BTreeMap<ParticipantId, Epoch>,
     pub told: BTreeMap<ParticipantId, Epoch>,
     pub arrivals: Vec<Arrival>,
-    pub restarts: BTreeMap<ClientId, (String, Time)>,
+    /// ICE restarts that wait: the request, when it came, and the number that the worker is to report.
+    pub restarts: BTreeMap<ClientId, (String, Time, u64)>,
     /// When the worker reported last.
     pub heard: Option<Time>,
     pub batches: BTreeMap<BatchId, (Time, Vec<ParticipantId>)>,

@@ -43,9 +43,8 @@ fn meeting_of(bug: Plant, seed: u64) -> SimulationOptions {
         Plant::QueueSurvives => SimulationOptions { workers: 1, hold_ms: 20, ..usual },
         // Seldom is a worker stuck for longer than it is waited for.
         Plant::FenceIgnored => SimulationOptions { moves: 1_500, ..usual },
-        // These show at the end.
+        // This one shows at the end.
         Plant::GroupKept => SimulationOptions { moves: 50, ..usual },
-        Plant::DropUncounted => SimulationOptions { moves: 150, ..usual },
         _ => usual,
     }
 }

@@ -78,11 +78,12 @@ impl World {
                     self.steps.push((worker, step));
                 }
             }
-            MediaCommand::RestartIce { participant, offer } => {
+            MediaCommand::RestartIce { participant, number, offer } => {
+                self.restarts.push((participant, number));
                 if self.manners.answers {
                     let refused = SdpRefusal { reason: "no ufrag".to_owned() };
                     let result = if offer == BAD_OFFER { Err(refused) } else { Ok("answer".to_owned()) };
-                    self.report(MediaReport::IceRestarted { participant, result });
+                    self.report(MediaReport::IceRestarted { participant, number, result });
                 }
             }
             MediaCommand::Move { batch, placements } => {

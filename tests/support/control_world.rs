@@ -79,6 +79,8 @@ pub(crate) struct World {
     pub(crate) steps: Vec<(WorkerId, Step)>,
     /// Offers that wait for [`World::answer_now`].
     pub(crate) unanswered: VecDeque<(String, Placement)>,
+    /// ICE restarts that the worker was asked for, with their numbers.
+    pub(crate) restarts: Vec<(ParticipantId, u64)>,
     /// Of whom the worker was told that they know of which placement.
     pub(crate) landed: Vec<(ParticipantId, Epoch)>,
     pub(crate) closed: BTreeMap<LinkId, CloseReason>,
@@ -128,6 +130,7 @@ impl World {
             waiting: VecDeque::new(),
             steps: Vec::new(),
             unanswered: VecDeque::new(),
+            restarts: Vec::new(),
             landed: Vec::new(),
             closed: BTreeMap::new(),
             fenced: Vec::new(),

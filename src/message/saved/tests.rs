@@ -31,9 +31,14 @@ fn entry() -> impl Strategy<Value = (Part, Record)> {
             let head = SavedHead { name, settings, mode: RoomMode::Group, by_admin, flags, made, seq };
             (Part::Head, Record::Head(head))
         });
-    let seat =
-        (any::<(u128, (u128, Option<u128>), u64, u64, u64, bool, bool)>(), text(), role(), proptest::option::of(stay()))
-            .prop_map(|((client, (resume, previous), since, epoch, expires, microphone, camera), name, role, stay)| {
+    let seat = (
+        any::<(u128, (u128, Option<u128>), u64, u64, u64, bool, bool)>(),
+        text(),
+        role(),
+        proptest::option::of(stay()),
+    )
+        .prop_map(
+            |((client, (resume, previous), since, epoch, expires, microphone, camera), name, role, stay)| {
                 let token_name = name.clone();
                 let (token_expires, epoch) = (Time(expires), Epoch(epoch));
                 let seat = SavedSeat {
@@ -50,7 +55,8 @@ fn entry() -> impl Strategy<Value = (Part, Record)> {
                     epoch,
                 };
                 (Part::Seat(ClientId(client)), Record::Seat(seat))
-            });
+            },
+        );
     let room = (any::<(u128, Option<u128>, u32, bool, bool)>(), text()).prop_map(
         |((id, owner, participants, open, cleared), name)| {
             let owner = owner.map(ClientId);

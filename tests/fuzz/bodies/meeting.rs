@@ -131,7 +131,7 @@ fn seldom(hall: &mut Hall, input: &mut Input<'_>) {
         5 => {
             let (participant, _) = hall.placement(who);
             let offer = String::from_utf8_lossy(input.piece()).into_owned();
-            hall.command(MediaCommand::RestartIce { participant, offer });
+            hall.command(MediaCommand::RestartIce { participant, number: 0, offer });
         }
         6 => hall.hand_back(),
         _ => {
