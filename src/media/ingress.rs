@@ -31,8 +31,8 @@ pub(super) struct Incoming<'a> {
     pub(super) payload: &'a [u8],
     /// Whether packets before it have gone missing beyond repair.
     lost_track: bool,
-    /// How much later it is than the fastest of its source.
-    late: Duration,
+    /// How much later it is than the fastest of its source; of a repair nobody knows.
+    late: Option<Duration>,
     /// Whether another source spoke for the m-line before.
     took_over: bool,
     /// Whether it is from a participant of this worker.
@@ -107,7 +107,8 @@ impl Worker {
             return Err(DropReason::Empty);
         }
         let is_too_much = stream.kind.is_video() && incoming.is_own && self.overload.is_on(now);
-        let refusal = match stream.refusal(now - incoming.late, incoming.info.index) {
+        let due = incoming.late.map(|late| now - late);
+        let refusal = match stream.refusal(due, incoming.info.index) {
             // A part of its pictures shows nobody anything, and fills the links of all who watch others.
             _ if incoming.is_greedy && stream.kind.is_video() => Some(DropReason::Greedy),
             None | Some(DropReason::Unbound) if is_too_much => Some(DropReason::Overload),
@@ -124,7 +125,7 @@ impl Worker {
         let stream = self.streams.get_mut(stream_key).ok_or(DropReason::UnknownSsrc)?;
         match refusal {
             Some(DropReason::Unbound) => stream.miss(true),
-            Some(_) => stream.left_out(true),
+            Some(_) => stream.refused(incoming.info.index),
             None => {}
         }
         if let Some(reason) = refusal.filter(|_| !crossed) {
@@ -278,6 +279,7 @@ impl Intake {
             }
             (opened.index, view.payload())
         };
+        let late = (!repairs).then_some(late);
         let line = self.lines.get(line_at).ok_or(DropReason::UnknownSsrc)?;
         Ok(describe(line, line_at, codec, view, (index, payload), now).with(lost_track, took_over, late))
     }
@@ -293,13 +295,13 @@ impl<'a> Incoming<'a> {
             payload,
             lost_track: false,
             took_over: false,
-            late: Duration::ZERO,
+            late: Some(Duration::ZERO),
             is_own: false,
             is_greedy: false,
         }
     }
 
-    const fn with(mut self, lost_track: bool, took_over: bool, late: Duration) -> Self {
+    const fn with(mut self, lost_track: bool, took_over: bool, late: Option<Duration>) -> Self {
         self.lost_track = lost_track;
         self.took_over = took_over;
         self.late = late;
@@ -348,7 +350,7 @@ fn describe<'a>(
         payload,
         lost_track: false,
         took_over: false,
-        late: Duration::ZERO,
+        late: Some(Duration::ZERO),
         is_own: true,
         is_greedy: false,
     }

@@ -141,6 +141,12 @@ impl Worker {
                 stream.closed = Some(DropReason::NoGroup);
             }
         }
+        let session = self.participants.get_mut(key).and_then(|one| one.session.as_mut());
+        for (stream, next) in session.map(|session| session.intake.leave_behind()).unwrap_or_default() {
+            if let Some(stream) = self.streams.get_mut(stream) {
+                stream.raise_floor(next);
+            }
+        }
         let group = self.participants.get_mut(key)?.group.take()?;
         let home = self.participants.get(key).and_then(|participant| participant.home);
         if let Some(group) = self.groups.get_mut(&group) {

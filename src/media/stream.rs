@@ -164,9 +164,16 @@ impl Stream {
         self.left_out(true);
     }
 
+    /// Packets below this number were sent before now.
+    pub(super) fn raise_floor(&mut self, next: u64) {
+        self.floor = self.floor.max(next);
+    }
+
     /// Why a packet may not go on: one with this number, which would have come at `due` on the fastest way.
-    pub(super) fn refusal(&mut self, due: Time, index: u64) -> Option<DropReason> {
-        if self.in_flight_until.is_some_and(|until| due >= until) && index >= self.floor {
+    /// When a repair would have come nobody knows, so it is never the first of a placement.
+    pub(super) fn refusal(&mut self, due: Option<Time>, index: u64) -> Option<DropReason> {
+        let is_over = |until: Time| due.is_some_and(|due| due >= until);
+        if self.in_flight_until.is_some_and(is_over) && index >= self.floor {
             self.in_flight_until = None;
             self.floor = index;
         }
@@ -176,7 +183,7 @@ impl Stream {
         let is_in_flight = self.in_flight_until.is_some() || index < self.floor;
         if is_in_flight || self.closed == Some(DropReason::NoGroup) {
             // What was sent before it is older still, however much later it comes.
-            self.floor = self.floor.max(index + 1);
+            self.raise_floor(index + 1);
         }
         let in_flight = is_in_flight.then_some(DropReason::InFlight);
         let unbound = self.routes.is_empty().then_some(DropReason::Unbound);
@@ -196,6 +203,14 @@ impl Stream {
             self.hole = Hole::Fresh;
         } else if matches!(self.hole, Hole::None) {
             self.hole = Hole::Skipped;
+        }
+    }
+
+    /// Notes that a packet was refused. One that is older than what went on last leaves no hole: what
+    /// decoders have entered is behind it.
+    pub(super) fn refused(&mut self, index: u64) {
+        if self.newest.is_none_or(|(newest, ..)| index > newest) {
+            self.left_out(true);
         }
     }
 
@@ -331,6 +346,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_leaves_a_hole_where_nothing_newer_went_on() {
+        let mut stream = stream(Kind::Audio);
+        let (segment, fresh) = stretch(&mut stream, packet(10));
+        stream.refused(9);
+        assert_eq!(stretch(&mut stream, packet(11)), (segment, fresh));
+        stream.refused(12);
+        assert_eq!(stretch(&mut stream, packet(13)), (segment + 1, fresh + 1));
+    }
+
+    #[test]
     fn a_clock_that_stood_still_is_a_new_entry() {
         let mut stream = stream(Kind::Audio);
         let (_, fresh) = stretch(&mut stream, packet(10));
@@ -342,15 +367,18 @@ mod tests {
     #[test]
     fn who_may_not_publish_or_where_nobody_may_is_told_apart() {
         let mut stream = stream(Kind::Share);
-        assert_eq!(stream.refusal(Time(0), 1), Some(DropReason::Unbound));
+        let due = |at| Some(Time(at));
+        assert_eq!(stream.refusal(due(0), 1), Some(DropReason::Unbound));
         stream.regulate(KindSet::of(&[Kind::Audio]), Some(KindSet::NONE));
-        assert_eq!(stream.refusal(Time(0), 1), Some(DropReason::NotAllowed));
+        assert_eq!(stream.refusal(due(0), 1), Some(DropReason::NotAllowed));
         stream.regulate(KindSet::ALL, Some(KindSet::of(&[Kind::Share])));
-        assert_eq!(stream.refusal(Time(0), 1), Some(DropReason::Blocked));
+        assert_eq!(stream.refusal(due(0), 1), Some(DropReason::Blocked));
         stream.regulate(KindSet::ALL, Some(KindSet::NONE));
         stream.in_flight_until = Some(Time(10));
-        assert_eq!(stream.refusal(Time(9), 7), Some(DropReason::InFlight));
-        assert_eq!(stream.refusal(Time(10), 9), Some(DropReason::Unbound));
-        assert_eq!(stream.refusal(Time(11), 8), Some(DropReason::InFlight), "one that was overtaken");
+        assert_eq!(stream.refusal(due(9), 7), Some(DropReason::InFlight));
+        assert_eq!(stream.refusal(None, 8), Some(DropReason::InFlight), "a repair is not the first");
+        assert_eq!(stream.refusal(due(10), 10), Some(DropReason::Unbound));
+        assert_eq!(stream.refusal(due(11), 9), Some(DropReason::InFlight), "one that was overtaken");
+        assert_eq!(stream.refusal(None, 11), Some(DropReason::Unbound), "a repair of a later one");
     }
 }
