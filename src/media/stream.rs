@@ -72,6 +72,8 @@ pub(super) struct Stream {
     pub(super) in_flight_until: Option<Time>,
     /// Packets below this number were sent before its owner could know where it is.
     floor: u64,
+    /// Until when packets were in flight the last time: what any source sent before that still is.
+    settled_at: Option<Time>,
     /// Who hears it. Recomputed when bindings change, and only then.
     pub(super) routes: Vec<Route>,
     pub(super) ring: Ring,
@@ -111,6 +113,7 @@ impl Stream {
             closed: Some(DropReason::NoGroup),
             in_flight_until: None,
             floor: 0,
+            settled_at: None,
             routes: Vec::new(),
             ring: Ring::new(if kind.is_video() { VIDEO_PACKETS } else { AUDIO_PACKETS }),
             loudness: Loudness::default(),
@@ -174,7 +177,7 @@ impl Stream {
     pub(super) fn refusal(&mut self, due: Option<Time>, index: u64) -> Option<DropReason> {
         let is_over = |until: Time| due.is_some_and(|due| due >= until);
         if self.in_flight_until.is_some_and(is_over) && index >= self.floor {
-            self.in_flight_until = None;
+            self.settled_at = self.in_flight_until.take();
             self.floor = index;
         }
         if plant::is(Plant::InFlightForwarded) {
@@ -214,13 +217,15 @@ impl Stream {
         }
     }
 
-    /// Notes that another source took over: its numbers and its clock are not those of the last.
+    /// Notes that another source took over: its numbers and its clock are not those of the last. So that
+    /// what it sent before the last move stays behind, it has to show when it sends, too.
     pub(super) fn source_changed(&mut self) {
         self.breaks.sources = self.breaks.sources.wrapping_add(1);
         self.ring.clear();
         self.newest = None;
         self.clock = None;
         self.floor = 0;
+        self.in_flight_until = self.in_flight_until.or(self.settled_at);
         self.left_out(true);
     }
 
@@ -380,5 +385,8 @@ mod tests {
         assert_eq!(stream.refusal(due(10), 10), Some(DropReason::Unbound));
         assert_eq!(stream.refusal(due(11), 9), Some(DropReason::InFlight), "one that was overtaken");
         assert_eq!(stream.refusal(None, 11), Some(DropReason::Unbound), "a repair of a later one");
+        stream.source_changed();
+        assert_eq!(stream.refusal(due(9), 500), Some(DropReason::InFlight), "old ones of another source");
+        assert_eq!(stream.refusal(due(12), 501), Some(DropReason::Unbound));
     }
 }

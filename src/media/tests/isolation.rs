@@ -290,3 +290,30 @@ fn a_repair_of_what_was_sent_before_a_move_goes_nowhere() {
     assert!(world.flush().iter().any(|heard| heard.listener == 3), "what was sent here is repaired");
     world.check_conservation();
 }
+
+#[test]
+fn a_source_of_before_a_move_that_takes_over_again_does_not_bring_it_along() {
+    let mut world = share_between_groups();
+    world.talk(200, &[(1, LOUD)]);
+    let late = world.packet(1, Kind::Audio, LOUD, &[0x78]);
+    world.move_to(&[(1, 2)], KindSet::ALL);
+    world.landed(1);
+    let other = |world: &mut World| {
+        let mut packet = world.packet(1, Kind::Audio, LOUD, &[0x78]);
+        packet[8..12].copy_from_slice(&77_u32.to_be_bytes());
+        world.hand_in(1, packet);
+        world.flush().iter().filter(|heard| heard.mark().0 == 1 && heard.listener == 3).count()
+    };
+    world.pass(400);
+    assert_eq!(other(&mut world), 1);
+    world.pass(300);
+    world.hand_in(1, late);
+    assert!(world.flush().is_empty(), "it was said in the group before");
+    assert_eq!(world.drops(DropReason::InFlight), 1);
+    world.pass(300);
+    assert_eq!(other(&mut world), 1);
+    world.pass(300);
+    world.say(1, LOUD);
+    assert_eq!(world.flush().len(), 1, "either may speak now");
+    world.check_conservation();
+}
