@@ -106,14 +106,7 @@ impl Worker {
             stream.left_out(false);
             return Err(DropReason::Empty);
         }
-        let is_too_much = stream.kind.is_video() && incoming.is_own && self.overload.is_on(now);
-        let due = incoming.late.map(|late| now - late);
-        let refusal = match stream.refusal(due, incoming.info.index) {
-            // A part of its pictures shows nobody anything, and fills the links of all who watch others.
-            _ if incoming.is_greedy && stream.kind.is_video() => Some(DropReason::Greedy),
-            None | Some(DropReason::Unbound) if is_too_much => Some(DropReason::Overload),
-            refusal => refusal,
-        };
+        let refusal = refusal_of(stream, incoming, now, self.overload.is_on(now));
         let may_go_on = refusal.is_none_or(|reason| reason == DropReason::Unbound);
         let crossed = may_go_on && {
             let (group, needs_look) = (stream.group, listen(stream, incoming, now));
@@ -219,6 +212,31 @@ impl Worker {
     }
 }
 
+/// Why a packet goes no further, if so.
+fn refusal_of(
+    stream: &mut Stream,
+    incoming: &Incoming<'_>,
+    now: Time,
+    is_overloaded: bool,
+) -> Option<DropReason> {
+    let refusal = stream.refusal(incoming.late.map(|late| now - late), incoming.info.index);
+    // Another worker's pictures were held against the rest where they came in.
+    if !stream.kind.is_video() || !incoming.is_own {
+        return refusal;
+    }
+    match refusal {
+        // A part of its pictures shows nobody anything, and fills the links of all who watch others.
+        _ if incoming.is_greedy => Some(DropReason::Greedy),
+        None | Some(DropReason::Unbound) if is_overloaded => Some(DropReason::Overload),
+        None | Some(DropReason::Unbound)
+            if !stream.bears_codec_of(&incoming.info, incoming.late.is_none()) =>
+        {
+            Some(DropReason::CodecChange)
+        }
+        refusal => refusal,
+    }
+}
+
 /// Takes in what a packet says of its stream; answers whether the group's bindings need a look.
 fn listen(stream: &mut Stream, incoming: &Incoming<'_>, now: Time) -> bool {
     if !stream.kind.is_video() && incoming.is_own {
@@ -230,8 +248,7 @@ fn listen(stream: &mut Stream, incoming: &Incoming<'_>, now: Time) -> bool {
         stream.loudness.hear(level, now);
     }
     stream.seen = true;
-    let before = stream.codec.replace(incoming.info.codec);
-    stream.kind.is_video() && before != stream.codec
+    stream.set_codec(incoming.info.codec, now) && stream.kind.is_video()
 }
 
 impl Intake {

@@ -17,6 +17,8 @@ use crate::transport::{Codec, CodecLine};
 const MAX_GAP: u64 = 1_000;
 /// How far a source's clock may part from ours between two packets before it counts as set anew.
 const MAX_CLOCK_JUMP: Duration = Duration::from_secs(2);
+/// For how long a stream keeps to a codec: of each change everybody is told who watches.
+const CODEC_KEPT: Duration = Duration::from_secs(2);
 
 /// Where a stream goes: a slot of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +82,9 @@ pub(super) struct Stream {
     pub(super) loudness: Loudness,
     pub(super) keyframes: KeyframeRequests,
     pub(super) clock: Option<SenderClock>,
-    /// The codec of its newest packet: a place in `codecs`.
+    /// The codec that it comes in: a place in `codecs`.
     pub(super) codec: Option<u8>,
+    codec_changed_at: Option<Time>,
     /// Whether it has ever sent something that was let through.
     pub(super) seen: bool,
     /// The other workers that may be handed some of it.
@@ -120,6 +123,7 @@ impl Stream {
             keyframes: KeyframeRequests::default(),
             clock: None,
             codec: None,
+            codec_changed_at: None,
             seen: false,
             demand: BTreeMap::new(),
             asked_at: None,
@@ -191,6 +195,23 @@ impl Stream {
         let in_flight = is_in_flight.then_some(DropReason::InFlight);
         let unbound = self.routes.is_empty().then_some(DropReason::Unbound);
         self.closed.or(in_flight).or(unbound)
+    }
+
+    /// Whether a packet is in the stream's codec, or may change it: by a picture that decoders can start at,
+    /// for all others would have to wait for one, and not too often.
+    pub(super) fn bears_codec_of(&self, info: &PacketInfo, is_repair: bool) -> bool {
+        let is_kept = |changed_at: Time| info.arrived.since(changed_at) < CODEC_KEPT;
+        self.codec.is_none_or(|codec| codec == info.codec)
+            || (info.keyframe && !is_repair && !self.codec_changed_at.is_some_and(is_kept))
+    }
+
+    /// Notes the codec that it comes in; answers whether it is another than before.
+    pub(super) fn set_codec(&mut self, codec: u8, now: Time) -> bool {
+        let before = self.codec.replace(codec);
+        if before.is_some() && before != self.codec {
+            self.codec_changed_at = Some(now);
+        }
+        before != self.codec
     }
 
     /// Notes that a packet was left out, here and everywhere; `fresh` if a decoder misses it.
