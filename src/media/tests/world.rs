@@ -177,7 +177,6 @@ impl World {
         session.addresses.push(path.remote);
         session.is_up = true;
         self.worker.refresh(self.now, GroupId(group));
-        self.worker.report_slots();
         self.worker.count_gauges();
         self.reports.extend(std::iter::from_fn(|| self.worker.poll_report()));
         let person = Person { path, group: GroupId(group), epoch, client, sending: BTreeMap::new() };
