@@ -9,6 +9,7 @@ mod participant;
 mod reception;
 mod repair;
 mod report;
+mod resend;
 mod seal;
 mod seen_window;
 mod settings;

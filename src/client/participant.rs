@@ -11,6 +11,7 @@ use super::mark::Mark;
 use super::reception::Reception;
 use super::repair::Repair;
 use super::report::{Heard, ParticipantError, ParticipantReport};
+use super::resend::Resend;
 use super::settings::{ParticipantSettings, SENT_KINDS, ServerKind};
 use super::source::{Labels, Place, Source, StreamStart, is_as_published};
 use super::tally::Tally;
@@ -55,6 +56,7 @@ pub struct Participant {
     reception: Reception,
     arrivals: Arrivals,
     repair: Repair,
+    resend: Resend,
     report: ParticipantReport,
 }
 
@@ -126,6 +128,7 @@ impl Participant {
             reception: Reception::default(),
             arrivals: Arrivals::default(),
             repair: Repair::default(),
+            resend: Resend::default(),
             report: ParticipantReport::default(),
         }
     }
@@ -192,7 +195,8 @@ impl Participant {
 
     fn make_sources(&mut self, answer: &ServerAnswer) -> Vec<Source> {
         let mut sources = Vec::new();
-        for OfferedSend { mid, kind, ssrc, .. } in &self.offer.sends {
+        self.resend.clear();
+        for OfferedSend { mid, kind, ssrc, rtx } in &self.offer.sends {
             let Some(line) = answer.send(mid) else { continue };
             let Some(codec) = line.codecs.first() else { continue };
             let labels = Labels {
@@ -202,6 +206,9 @@ impl Participant {
                 transport_cc: line.extensions.transport_cc,
             };
             let pattern = if kind.is_video() { self.settings.video } else { self.settings.audio };
+            if let (true, Some(rtx), Some(repeats)) = (self.settings.repairs, rtx, codec.rtx_payload_type) {
+                self.resend.keep(*ssrc, *rtx, repeats, &mut self.random);
+            }
             let drawn = StreamStart::draw(&mut self.random);
             sources.push(Source::new(*kind, pattern, labels, self.settings.start.unwrap_or(drawn)));
         }
@@ -363,6 +370,7 @@ impl Participant {
                     let source = self.sources.iter_mut().find(|source| source.ssrc() == pli.media_ssrc);
                     source.into_iter().for_each(Source::want_keyframe);
                 }
+                RtcpPacket::Nack(nack) => self.resend.want(nack.media_ssrc, nack.sequences()),
                 _ => {}
             }
         }
@@ -389,6 +397,9 @@ impl Participant {
         if let Ok(Some(len)) = self.repair.poll(now, sender, out) {
             return transport.seal_rtcp(out, len).ok().flatten().map(|len| (to, len));
         }
+        if let Ok(Some((len, index))) = self.resend.poll(out) {
+            return transport.seal_rtp(out, len, index).ok().flatten().map(|len| (to, len));
+        }
         let place = self.place?;
         for source in &mut self.sources {
             let sent = (place.client, source.kind(), source.counter());
@@ -398,6 +409,7 @@ impl Participant {
             self.transport_sequence = self.transport_sequence.wrapping_add(1);
             self.report.sent += 1;
             self.last_sent = Some(sent);
+            self.resend.sent(source.ssrc(), out.get(..len).unwrap_or_default());
             return transport.seal_rtp(out, len, index).ok().flatten().map(|len| (to, len));
         }
         None

@@ -39,7 +39,7 @@ pub struct ParticipantSettings {
     pub feedback: bool,
     /// Where its streams begin; anywhere if nothing is said.
     pub start: Option<StreamStart>,
-    /// Whether it asks for packets of video that do not come.
+    /// Whether it asks for packets of video that do not come, and answers who asks for its own.
     pub repairs: bool,
 }
 

@@ -244,20 +244,18 @@ impl Worker {
             && !participant.slots_changed
         {
             participant.slots_changed = true;
-            self.to_tell.push(key);
+            self.to_tell.push_back(key);
         }
     }
 
-    /// Reports all slots that changed in this step, once for each participant.
-    pub(super) fn report_slots(&mut self) {
-        let mut to_tell = std::mem::take(&mut self.to_tell);
-        for key in to_tell.drain(..) {
+    /// The slots of the next one whose slots have changed since control was told of them, as they are now.
+    pub(super) fn next_changed_slots(&mut self) -> Option<MediaReport> {
+        while let Some(key) = self.to_tell.pop_front() {
             let Some(participant) = self.participants.get_mut(key) else { continue };
-            if !std::mem::take(&mut participant.slots_changed) {
-                continue;
-            }
-            if let (Some(group), Some(_)) = (participant.group, &participant.session) {
-                self.reports.push_back(MediaReport::Slots {
+            if std::mem::take(&mut participant.slots_changed)
+                && let (Some(group), Some(_)) = (participant.group, &participant.session)
+            {
+                return Some(MediaReport::Slots {
                     participant: participant.id,
                     epoch: participant.epoch,
                     group,
@@ -265,6 +263,13 @@ impl Worker {
                 });
             }
         }
-        self.to_tell = to_tell;
+        None
+    }
+
+    /// Forgets of whose slots a move has told.
+    pub(super) fn forget_told_slots(&mut self) {
+        let participants = &self.participants;
+        self.to_tell
+            .retain(|key| participants.get(*key).is_some_and(|participant| participant.slots_changed));
     }
 }

@@ -28,7 +28,6 @@ impl Worker {
             self.regulate(member);
         }
         self.refresh(now, id);
-        self.report_slots();
     }
 
     /// Changes what a participant may publish in its current placement.
@@ -44,7 +43,6 @@ impl Worker {
         if let Some(group) = group {
             self.refresh(now, group);
         }
-        self.report_slots();
     }
 
     /// Puts a connection in the place of the participant's old one, and the participant into its
@@ -175,6 +173,5 @@ impl Worker {
         if let Some(group) = group {
             self.refresh(now, group);
         }
-        self.report_slots();
     }
 }

@@ -28,7 +28,6 @@ impl Worker {
             epoch: placement.epoch,
             result,
         });
-        self.report_slots();
     }
 
     fn try_connect(&mut self, now: Time, connect: &Connect) -> Result<Answer, SdpRefusal> {
@@ -245,7 +244,6 @@ impl Worker {
         if let Some(group) = group {
             self.refresh(now, group);
         }
-        self.report_slots();
     }
 
     /// Forgets a connection that is over. The participant keeps its place in its group.
@@ -263,7 +261,6 @@ impl Worker {
         if let Some(group) = group {
             self.refresh(now, group);
         }
-        self.report_slots();
         self.count_gauges();
     }
 

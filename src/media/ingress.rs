@@ -31,8 +31,8 @@ pub(super) struct Incoming<'a> {
     pub(super) payload: &'a [u8],
     /// Whether packets before it have gone missing beyond repair.
     lost_track: bool,
-    /// How much later it is than the fastest of its source.
-    late: Duration,
+    /// How much later it is than the fastest of its source; of a repair nobody knows.
+    late: Option<Duration>,
     /// Whether another source spoke for the m-line before.
     took_over: bool,
     /// Whether it is from a participant of this worker.
@@ -106,13 +106,7 @@ impl Worker {
             stream.left_out(false);
             return Err(DropReason::Empty);
         }
-        let is_too_much = stream.kind.is_video() && incoming.is_own && self.overload.is_on(now);
-        let refusal = match stream.refusal(now - incoming.late, incoming.info.index) {
-            // A part of its pictures shows nobody anything, and fills the links of all who watch others.
-            _ if incoming.is_greedy && stream.kind.is_video() => Some(DropReason::Greedy),
-            None | Some(DropReason::Unbound) if is_too_much => Some(DropReason::Overload),
-            refusal => refusal,
-        };
+        let refusal = refusal_of(stream, incoming, now, self.overload.is_on(now));
         let may_go_on = refusal.is_none_or(|reason| reason == DropReason::Unbound);
         let crossed = may_go_on && {
             let (group, needs_look) = (stream.group, listen(stream, incoming, now));
@@ -124,7 +118,7 @@ impl Worker {
         let stream = self.streams.get_mut(stream_key).ok_or(DropReason::UnknownSsrc)?;
         match refusal {
             Some(DropReason::Unbound) => stream.miss(true),
-            Some(_) => stream.left_out(true),
+            Some(_) => stream.refused(incoming.info.index),
             None => {}
         }
         if let Some(reason) = refusal.filter(|_| !crossed) {
@@ -218,6 +212,31 @@ impl Worker {
     }
 }
 
+/// Why a packet goes no further, if so.
+fn refusal_of(
+    stream: &mut Stream,
+    incoming: &Incoming<'_>,
+    now: Time,
+    is_overloaded: bool,
+) -> Option<DropReason> {
+    let refusal = stream.refusal(incoming.late.map(|late| now - late), incoming.info.index);
+    // Another worker's pictures were held against the rest where they came in.
+    if !stream.kind.is_video() || !incoming.is_own {
+        return refusal;
+    }
+    match refusal {
+        // A part of its pictures shows nobody anything, and fills the links of all who watch others.
+        _ if incoming.is_greedy => Some(DropReason::Greedy),
+        None | Some(DropReason::Unbound) if is_overloaded => Some(DropReason::Overload),
+        None | Some(DropReason::Unbound)
+            if !stream.bears_codec_of(&incoming.info, incoming.late.is_none()) =>
+        {
+            Some(DropReason::CodecChange)
+        }
+        refusal => refusal,
+    }
+}
+
 /// Takes in what a packet says of its stream; answers whether the group's bindings need a look.
 fn listen(stream: &mut Stream, incoming: &Incoming<'_>, now: Time) -> bool {
     if !stream.kind.is_video() && incoming.is_own {
@@ -229,8 +248,7 @@ fn listen(stream: &mut Stream, incoming: &Incoming<'_>, now: Time) -> bool {
         stream.loudness.hear(level, now);
     }
     stream.seen = true;
-    let before = stream.codec.replace(incoming.info.codec);
-    stream.kind.is_video() && before != stream.codec
+    stream.set_codec(incoming.info.codec, now) && stream.kind.is_video()
 }
 
 impl Intake {
@@ -278,6 +296,7 @@ impl Intake {
             }
             (opened.index, view.payload())
         };
+        let late = (!repairs).then_some(late);
         let line = self.lines.get(line_at).ok_or(DropReason::UnknownSsrc)?;
         Ok(describe(line, line_at, codec, view, (index, payload), now).with(lost_track, took_over, late))
     }
@@ -293,13 +312,13 @@ impl<'a> Incoming<'a> {
             payload,
             lost_track: false,
             took_over: false,
-            late: Duration::ZERO,
+            late: Some(Duration::ZERO),
             is_own: false,
             is_greedy: false,
         }
     }
 
-    const fn with(mut self, lost_track: bool, took_over: bool, late: Duration) -> Self {
+    const fn with(mut self, lost_track: bool, took_over: bool, late: Option<Duration>) -> Self {
         self.lost_track = lost_track;
         self.took_over = took_over;
         self.late = late;
@@ -348,7 +367,7 @@ fn describe<'a>(
         payload,
         lost_track: false,
         took_over: false,
-        late: Duration::ZERO,
+        late: Some(Duration::ZERO),
         is_own: true,
         is_greedy: false,
     }

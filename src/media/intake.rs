@@ -150,6 +150,17 @@ impl Intake {
         }
     }
 
+    /// Leaves behind what has come so far: nothing of it is asked for again. Answers what the next packet of
+    /// each m-line's source is numbered at the least.
+    pub(super) fn leave_behind(&mut self) -> Vec<(Key<Stream>, u64)> {
+        self.sources.iter_mut().for_each(|source| source.missing.clear());
+        let next = |(at, line): (usize, &Line)| {
+            let source = self.current_source(at).and_then(|at| self.sources.get(at))?;
+            Some((line.stream, source.highest()? + 1))
+        };
+        self.lines.iter().enumerate().filter_map(next).collect()
+    }
+
     /// The place of the source that is forwarded on an m-line.
     pub(super) fn current_source(&self, line: usize) -> Option<usize> {
         let ssrc = self.lines.get(line)?.current()?;

@@ -50,7 +50,6 @@ impl Worker {
         for group in left.into_iter().filter(|left| *left != placement.group).chain([placement.group]) {
             self.refresh(now, group);
         }
-        self.report_slots();
     }
 
     /// Forgets what another worker has handed over of a participant.

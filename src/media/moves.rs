@@ -64,13 +64,13 @@ impl Worker {
         // Nothing is held across a move.
         self.flush_at = self.flush_at.map(|at| if plant::is(Plant::QueueSurvives) { at } else { now });
         let moved: Vec<Moved> = known.iter().filter_map(|(key, _)| self.moved(*key)).collect();
+        self.forget_told_slots();
         // Mirrored ones are counted where their connections are.
         let is_own =
             |key: &Key<Participant>| self.participants.get(*key).is_some_and(|one| one.home.is_none());
         let own = fresh.iter().filter(|(key, _)| is_own(key)).count();
         self.statistics.moves += u64::try_from(own).unwrap_or(0);
         self.reports.push_back(MediaReport::Moved { batch, moved, unknown });
-        self.report_slots();
     }
 
     /// Takes everything from participants who are about to be placed anew, and reports it.
@@ -100,7 +100,6 @@ impl Worker {
         }
         self.flush_at = self.flush_at.map(|at| if plant::is(Plant::QueueSurvives) { at } else { now });
         self.reports.push_back(MediaReport::Revoked { batch });
-        self.report_slots();
     }
 
     /// What [`Plant::RouteLost`] does.
@@ -139,6 +138,12 @@ impl Worker {
                 let epoch = stream.epoch;
                 stream.place(None, epoch, stream.in_flight_until);
                 stream.closed = Some(DropReason::NoGroup);
+            }
+        }
+        let session = self.participants.get_mut(key).and_then(|one| one.session.as_mut());
+        for (stream, next) in session.map(|session| session.intake.leave_behind()).unwrap_or_default() {
+            if let Some(stream) = self.streams.get_mut(stream) {
+                stream.raise_floor(next);
             }
         }
         let group = self.participants.get_mut(key)?.group.take()?;
@@ -215,7 +220,6 @@ impl Worker {
             self.revoke(key);
         }
         self.groups.remove(&group);
-        self.report_slots();
     }
 }
 

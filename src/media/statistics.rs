@@ -46,6 +46,8 @@ pub enum DropReason {
     Overload,
     /// A picture of somebody who has just sent more than one may.
     Greedy,
+    /// A picture in another codec than its stream has come in lately.
+    CodecChange,
     /// Handed over by another worker, for a placement that its sender is not in here.
     Outdated,
     /// A copy whose binding is not of the current placements of both ends. Never sent; anything
@@ -75,7 +77,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 33] = [
+    pub const ALL: [Self; 34] = [
         Self::UnknownSource,
         Self::UnknownUfrag,
         Self::Malformed,
@@ -97,6 +99,7 @@ impl DropReason {
         Self::Unbound,
         Self::Overload,
         Self::Greedy,
+        Self::CodecChange,
         Self::Outdated,
         Self::WrongEpoch,
         Self::Revoked,
@@ -136,6 +139,7 @@ impl DropReason {
             Self::Unbound => "unbound",
             Self::Overload => "overload",
             Self::Greedy => "greedy",
+            Self::CodecChange => "codec_change",
             Self::Outdated => "outdated",
             Self::WrongEpoch => "wrong_epoch",
             Self::Revoked => "revoked",

@@ -17,6 +17,8 @@ use crate::transport::{Codec, CodecLine};
 const MAX_GAP: u64 = 1_000;
 /// How far a source's clock may part from ours between two packets before it counts as set anew.
 const MAX_CLOCK_JUMP: Duration = Duration::from_secs(2);
+/// For how long a stream keeps to a codec: of each change everybody is told who watches.
+const CODEC_KEPT: Duration = Duration::from_secs(2);
 
 /// Where a stream goes: a slot of a listener.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,14 +74,17 @@ pub(super) struct Stream {
     pub(super) in_flight_until: Option<Time>,
     /// Packets below this number were sent before its owner could know where it is.
     floor: u64,
+    /// Until when packets were in flight the last time: what any source sent before that still is.
+    settled_at: Option<Time>,
     /// Who hears it. Recomputed when bindings change, and only then.
     pub(super) routes: Vec<Route>,
     pub(super) ring: Ring,
     pub(super) loudness: Loudness,
     pub(super) keyframes: KeyframeRequests,
     pub(super) clock: Option<SenderClock>,
-    /// The codec of its newest packet: a place in `codecs`.
+    /// The codec that it comes in: a place in `codecs`.
     pub(super) codec: Option<u8>,
+    codec_changed_at: Option<Time>,
     /// Whether it has ever sent something that was let through.
     pub(super) seen: bool,
     /// The other workers that may be handed some of it.
@@ -111,12 +116,14 @@ impl Stream {
             closed: Some(DropReason::NoGroup),
             in_flight_until: None,
             floor: 0,
+            settled_at: None,
             routes: Vec::new(),
             ring: Ring::new(if kind.is_video() { VIDEO_PACKETS } else { AUDIO_PACKETS }),
             loudness: Loudness::default(),
             keyframes: KeyframeRequests::default(),
             clock: None,
             codec: None,
+            codec_changed_at: None,
             seen: false,
             demand: BTreeMap::new(),
             asked_at: None,
@@ -164,10 +171,17 @@ impl Stream {
         self.left_out(true);
     }
 
+    /// Packets below this number were sent before now.
+    pub(super) fn raise_floor(&mut self, next: u64) {
+        self.floor = self.floor.max(next);
+    }
+
     /// Why a packet may not go on: one with this number, which would have come at `due` on the fastest way.
-    pub(super) fn refusal(&mut self, due: Time, index: u64) -> Option<DropReason> {
-        if self.in_flight_until.is_some_and(|until| due >= until) && index >= self.floor {
-            self.in_flight_until = None;
+    /// When a repair would have come nobody knows, so it is never the first of a placement.
+    pub(super) fn refusal(&mut self, due: Option<Time>, index: u64) -> Option<DropReason> {
+        let is_over = |until: Time| due.is_some_and(|due| due >= until);
+        if self.in_flight_until.is_some_and(is_over) && index >= self.floor {
+            self.settled_at = self.in_flight_until.take();
             self.floor = index;
         }
         if plant::is(Plant::InFlightForwarded) {
@@ -176,11 +190,28 @@ impl Stream {
         let is_in_flight = self.in_flight_until.is_some() || index < self.floor;
         if is_in_flight || self.closed == Some(DropReason::NoGroup) {
             // What was sent before it is older still, however much later it comes.
-            self.floor = self.floor.max(index + 1);
+            self.raise_floor(index + 1);
         }
         let in_flight = is_in_flight.then_some(DropReason::InFlight);
         let unbound = self.routes.is_empty().then_some(DropReason::Unbound);
         self.closed.or(in_flight).or(unbound)
+    }
+
+    /// Whether a packet is in the stream's codec, or may change it: by a picture that decoders can start at,
+    /// for all others would have to wait for one, and not too often.
+    pub(super) fn bears_codec_of(&self, info: &PacketInfo, is_repair: bool) -> bool {
+        let is_kept = |changed_at: Time| info.arrived.since(changed_at) < CODEC_KEPT;
+        self.codec.is_none_or(|codec| codec == info.codec)
+            || (info.keyframe && !is_repair && !self.codec_changed_at.is_some_and(is_kept))
+    }
+
+    /// Notes the codec that it comes in; answers whether it is another than before.
+    pub(super) fn set_codec(&mut self, codec: u8, now: Time) -> bool {
+        let before = self.codec.replace(codec);
+        if before.is_some() && before != self.codec {
+            self.codec_changed_at = Some(now);
+        }
+        before != self.codec
     }
 
     /// Notes that a packet was left out, here and everywhere; `fresh` if a decoder misses it.
@@ -199,13 +230,23 @@ impl Stream {
         }
     }
 
-    /// Notes that another source took over: its numbers and its clock are not those of the last.
+    /// Notes that a packet was refused. One that is older than what went on last leaves no hole: what
+    /// decoders have entered is behind it.
+    pub(super) fn refused(&mut self, index: u64) {
+        if self.newest.is_none_or(|(newest, ..)| index > newest) {
+            self.left_out(true);
+        }
+    }
+
+    /// Notes that another source took over: its numbers and its clock are not those of the last. So that
+    /// what it sent before the last move stays behind, it has to show when it sends, too.
     pub(super) fn source_changed(&mut self) {
         self.breaks.sources = self.breaks.sources.wrapping_add(1);
         self.ring.clear();
         self.newest = None;
         self.clock = None;
         self.floor = 0;
+        self.in_flight_until = self.in_flight_until.or(self.settled_at);
         self.left_out(true);
     }
 
@@ -331,6 +372,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_refused_leaves_a_hole_where_nothing_newer_went_on() {
+        let mut stream = stream(Kind::Audio);
+        let (segment, fresh) = stretch(&mut stream, packet(10));
+        stream.refused(9);
+        assert_eq!(stretch(&mut stream, packet(11)), (segment, fresh));
+        stream.refused(12);
+        assert_eq!(stretch(&mut stream, packet(13)), (segment + 1, fresh + 1));
+    }
+
+    #[test]
     fn a_clock_that_stood_still_is_a_new_entry() {
         let mut stream = stream(Kind::Audio);
         let (_, fresh) = stretch(&mut stream, packet(10));
@@ -342,15 +393,21 @@ mod tests {
     #[test]
     fn who_may_not_publish_or_where_nobody_may_is_told_apart() {
         let mut stream = stream(Kind::Share);
-        assert_eq!(stream.refusal(Time(0), 1), Some(DropReason::Unbound));
+        let due = |at| Some(Time(at));
+        assert_eq!(stream.refusal(due(0), 1), Some(DropReason::Unbound));
         stream.regulate(KindSet::of(&[Kind::Audio]), Some(KindSet::NONE));
-        assert_eq!(stream.refusal(Time(0), 1), Some(DropReason::NotAllowed));
+        assert_eq!(stream.refusal(due(0), 1), Some(DropReason::NotAllowed));
         stream.regulate(KindSet::ALL, Some(KindSet::of(&[Kind::Share])));
-        assert_eq!(stream.refusal(Time(0), 1), Some(DropReason::Blocked));
+        assert_eq!(stream.refusal(due(0), 1), Some(DropReason::Blocked));
         stream.regulate(KindSet::ALL, Some(KindSet::NONE));
         stream.in_flight_until = Some(Time(10));
-        assert_eq!(stream.refusal(Time(9), 7), Some(DropReason::InFlight));
-        assert_eq!(stream.refusal(Time(10), 9), Some(DropReason::Unbound));
-        assert_eq!(stream.refusal(Time(11), 8), Some(DropReason::InFlight), "one that was overtaken");
+        assert_eq!(stream.refusal(due(9), 7), Some(DropReason::InFlight));
+        assert_eq!(stream.refusal(None, 8), Some(DropReason::InFlight), "a repair is not the first");
+        assert_eq!(stream.refusal(due(10), 10), Some(DropReason::Unbound));
+        assert_eq!(stream.refusal(due(11), 9), Some(DropReason::InFlight), "one that was overtaken");
+        assert_eq!(stream.refusal(None, 11), Some(DropReason::Unbound), "a repair of a later one");
+        stream.source_changed();
+        assert_eq!(stream.refusal(due(9), 500), Some(DropReason::InFlight), "old ones of another source");
+        assert_eq!(stream.refusal(due(12), 501), Some(DropReason::Unbound));
     }
 }

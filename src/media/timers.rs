@@ -76,6 +76,8 @@ impl Worker {
         let Some(group) = self.groups.get_mut(&id) else { return };
         let names: Vec<ParticipantId> = talkers.iter().map(|talker| talker.participant).collect();
         if group.is_news(now, &names) {
+            // What control has had no room for is no news any more.
+            self.reports.retain(|waits| !matches!(waits, MediaReport::Talkers { group, .. } if *group == id));
             self.reports.push_back(MediaReport::Talkers { group: id, talkers });
         }
     }

@@ -69,7 +69,8 @@ pub struct Worker {
     pub(super) demux: Demux,
     /// SSRCs that we send under, so that none is given twice.
     pub(super) own_ssrcs: BTreeSet<Ssrc>,
-    /// At most a few for each command and tick; the edge fetches them after each turn.
+    /// Of each command and connection at most a few, of each group who talks now; slots are told of behind
+    /// these. The edge fetches them after each turn.
     pub(super) reports: VecDeque<MediaReport>,
     pub(super) statistics: WorkerStatistics,
     /// Listeners with copies, in the order of their first one.
@@ -82,8 +83,8 @@ pub struct Worker {
     pub(super) feedback: VecDeque<Key<Participant>>,
     /// Datagrams of connections themselves: ICE and DTLS, of ended ones too.
     pub(super) loose: VecDeque<(Path, Vec<u8>)>,
-    /// Whose slots control has to be told of.
-    pub(super) to_tell: Vec<Key<Participant>>,
+    /// Whose slots control has to be told of: each once, however often they change meanwhile.
+    pub(super) to_tell: VecDeque<Key<Participant>>,
     /// When connections want to be woken.
     pub(super) deadlines: Wheel,
     pub(super) next_tick: Option<Time>,
@@ -127,7 +128,7 @@ impl Worker {
             flush_at: None,
             feedback: VecDeque::new(),
             loose: VecDeque::new(),
-            to_tell: Vec::new(),
+            to_tell: VecDeque::new(),
             deadlines: Wheel::default(),
             next_tick: None,
             handovers: BTreeMap::new(),
@@ -217,7 +218,6 @@ impl Worker {
         }
         self.to_refresh = groups;
         self.tick_if_due(now);
-        self.report_slots();
     }
 
     /// Writes the next datagram or run into `buffer` (65,536 bytes); call until `None`.
@@ -231,7 +231,7 @@ impl Worker {
 
     /// The next report for control.
     pub fn poll_report(&mut self) -> Option<MediaReport> {
-        self.reports.pop_front()
+        self.reports.pop_front().or_else(|| self.next_changed_slots())
     }
 
     /// When [`Self::handle_timeout`] is due; `None` while nothing is.
@@ -250,7 +250,6 @@ impl Worker {
             self.handle_connection_timeout(now, key);
         }
         self.tick_if_due(now);
-        self.report_slots();
     }
 
     /// The counters.

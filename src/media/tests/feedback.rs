@@ -1,13 +1,12 @@
 //! RTCP both ways.
 
-use super::world::{Client, Heard, LOUD, World, ssrc_of};
+use super::world::{Client, Heard, LOUD, World, again, ssrc_of};
 use crate::base::{Kind, KindSet, Ssrc};
 use crate::media::DropReason;
 use crate::message::SlotBinding;
 use crate::wire::rtcp::{
     RtcpPacket, SenderInfo, packets, write_bye, write_nack, write_receiver_report, write_sender_report,
 };
-use crate::wire::rtp::RtpView;
 
 fn share() -> World {
     let mut world = World::new();
@@ -119,25 +118,8 @@ fn a_gap_of_the_publisher_is_asked_for_and_filled_by_rtx() {
     world.pass(30);
     world.flush();
     let missing = u16::from_be_bytes([lost[2], lost[3]]);
-    let asked: Vec<u16> = world
-        .rtcp
-        .iter()
-        .filter(|(to, _)| *to == 1)
-        .flat_map(|(_, compound)| packets(compound))
-        .filter_map(|packet| match packet {
-            Ok(RtcpPacket::Nack(nack)) => Some(nack.sequences().collect::<Vec<_>>()),
-            _ => None,
-        })
-        .flatten()
-        .collect();
-    assert_eq!(asked, [missing]);
-    let view = RtpView::parse(&lost).unwrap();
-    let mut header = view.header();
-    (header.payload_type, header.ssrc, header.sequence) = (97, Ssrc(ssrc_of(1, Kind::Share).0 + 8), 4_000);
-    let mut repair = vec![0; 12];
-    header.write(&[], &mut repair).unwrap();
-    repair.extend(missing.to_be_bytes());
-    repair.extend(view.payload());
+    assert_eq!(world.asked_again(1), [missing]);
+    let mut repair = again(&lost, 4_000);
     world.hand_in(1, repair.clone());
     let filled: Vec<_> = world.flush().into_iter().filter(|heard| heard.listener == 2).collect();
     assert_eq!(filled.len(), 1);

@@ -188,3 +188,22 @@ fn a_run_to_one_listener_is_one_transmit() {
     assert_eq!(heard.len(), 16);
     assert_eq!(world.worker.statistics().transmits, 5);
 }
+
+#[test]
+fn what_changes_while_control_takes_no_reports_is_told_once_and_as_it_is() {
+    let mut world = World::new();
+    world.group(1, 6, KindSet::NONE);
+    (1..=3).for_each(|id| world.join(id, 1));
+    let (participant, epoch) = (ParticipantId(1), world.people[&1].epoch);
+    for turn in 0..1_000 {
+        let publish = if turn % 2 == 0 { KindSet::NONE } else { KindSet::of(&[Kind::Share]) };
+        world.worker.handle_command(world.now, MediaCommand::SetPublish { participant, epoch, publish });
+        world.worker.end_batch(world.now);
+    }
+    let told: Vec<MediaReport> = std::iter::from_fn(|| world.worker.poll_report()).collect();
+    assert_eq!(told.len(), 2, "one for each who sees it");
+    for report in told {
+        let MediaReport::Slots { slots, .. } = report else { panic!("{report:?}") };
+        assert!(slots.iter().any(|slot| slot.publisher == Some((participant, Kind::Share))));
+    }
+}

@@ -1,6 +1,6 @@
 //! Not one packet to the wrong ear.
 
-use super::world::{LOUD, World};
+use super::world::{LOUD, World, again};
 use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Random};
 use crate::media::DropReason;
 use crate::message::{MediaCommand, MediaReport, Placement};
@@ -246,4 +246,74 @@ fn a_second_placement_does_not_end_what_the_first_left_on_the_way() {
     world.pass(12);
     world.say(1, LOUD);
     assert!(world.flush().iter().any(|heard| heard.listener == 2));
+}
+
+/// Somebody in each of two groups, and the first of them, who shares, in between.
+fn share_between_groups() -> World {
+    let mut world = World::new();
+    for group in 1..=2 {
+        world.group(group, 6, KindSet::NONE);
+    }
+    for (id, group) in [(1, 1), (2, 1), (3, 2)] {
+        world.join(id, group);
+    }
+    world
+}
+
+#[test]
+fn a_repair_of_what_was_sent_before_a_move_goes_nowhere() {
+    let mut world = share_between_groups();
+    world.show(1, Kind::Share, true);
+    let first = world.frame(1, Kind::Share, true);
+    world.show(1, Kind::Share, false);
+    let second = world.frame(1, Kind::Share, false);
+    world.show(1, Kind::Share, false);
+    world.flush();
+    world.move_to(&[(1, 2)], KindSet::ALL);
+    world.landed(1);
+    world.rtcp.clear();
+    world.pass(50);
+    world.hand_in(1, again(&first, 1));
+    assert!(world.flush().is_empty(), "it shows the group before");
+    assert_eq!(world.drops(DropReason::InFlight), 1);
+    assert_eq!(world.asked_again(1), [] as [u16; 0], "nor is it asked for");
+
+    world.show(1, Kind::Share, true);
+    world.hand_in(1, again(&second, 2));
+    let lost = world.frame(1, Kind::Share, false);
+    world.show(1, Kind::Share, false);
+    assert_eq!(world.flush().len(), 2, "what is left behind leaves no hole");
+    world.pass(30);
+    world.flush();
+    assert_eq!(world.asked_again(1).len(), 1);
+    world.hand_in(1, again(&lost, 3));
+    assert!(world.flush().iter().any(|heard| heard.listener == 3), "what was sent here is repaired");
+    world.check_conservation();
+}
+
+#[test]
+fn a_source_of_before_a_move_that_takes_over_again_does_not_bring_it_along() {
+    let mut world = share_between_groups();
+    world.talk(200, &[(1, LOUD)]);
+    let late = world.packet(1, Kind::Audio, LOUD, &[0x78]);
+    world.move_to(&[(1, 2)], KindSet::ALL);
+    world.landed(1);
+    let other = |world: &mut World| {
+        let mut packet = world.packet(1, Kind::Audio, LOUD, &[0x78]);
+        packet[8..12].copy_from_slice(&77_u32.to_be_bytes());
+        world.hand_in(1, packet);
+        world.flush().iter().filter(|heard| heard.mark().0 == 1 && heard.listener == 3).count()
+    };
+    world.pass(400);
+    assert_eq!(other(&mut world), 1);
+    world.pass(300);
+    world.hand_in(1, late);
+    assert!(world.flush().is_empty(), "it was said in the group before");
+    assert_eq!(world.drops(DropReason::InFlight), 1);
+    world.pass(300);
+    assert_eq!(other(&mut world), 1);
+    world.pass(300);
+    world.say(1, LOUD);
+    assert_eq!(world.flush().len(), 1, "either may speak now");
+    world.check_conservation();
 }

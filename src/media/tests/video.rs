@@ -3,7 +3,7 @@
 use super::world::{Client, Heard, World};
 use crate::base::{Kind, KindSet};
 use crate::media::DropReason;
-use crate::message::SlotReason;
+use crate::message::{MediaReport, SlotReason};
 use crate::transport::{Codec, CodecLine};
 use crate::wire::vp8;
 
@@ -167,10 +167,42 @@ fn a_codec_that_changes_in_the_middle_is_followed() {
     assert_eq!(heard[0].view().payload_type(), 98);
     assert_eq!(world.slots(2)[6].reason, Some(SlotReason::Codec));
     assert_eq!(world.slots(3)[6].publisher.map(|(id, _)| id.0), Some(1));
+    world.pass(2_000);
     world.show(1, Kind::Share, true);
     world.flush();
     world.show(1, Kind::Share, true);
     assert_eq!(world.flush().len(), 2, "back in the first codec both see it");
+}
+
+#[test]
+fn a_codec_that_changes_with_each_picture_is_followed_once_in_two_seconds() {
+    let mut world = World::new();
+    world.group(1, 6, KindSet::NONE);
+    let both = vec![Client::default().sends[0], VP9];
+    world.join_as(1, 1, KindSet::of(&[Kind::Share]), Client { sends: both, ..Client::default() });
+    world.join_as(2, 1, KindSet::NONE, Client::default());
+    let show_vp9 = |world: &mut World, descriptor| {
+        let mut packet = world.packet(1, Kind::Share, 0, &[descriptor, 0, 0]);
+        packet[1] = 98;
+        world.hand_in(1, packet);
+    };
+    world.show(1, Kind::Share, true);
+    show_vp9(&mut world, 0x48);
+    world.flush();
+    assert_eq!(world.drops(DropReason::CodecChange), 1, "nobody can start there");
+    world.reports.clear();
+    for _ in 0..400 {
+        show_vp9(&mut world, 0x08);
+        world.flush();
+        world.pass(5);
+        world.show(1, Kind::Share, true);
+        world.flush();
+        world.pass(5);
+    }
+    let told = world.reports.iter().filter(|report| matches!(report, MediaReport::Slots { .. })).count();
+    assert!((1..=3).contains(&told), "{told} in 4 s");
+    assert!(world.drops(DropReason::CodecChange) > 300);
+    world.check_conservation();
 }
 
 #[test]

@@ -82,6 +82,19 @@ impl Heard {
     }
 }
 
+/// A packet of somebody's picture once more, as its client answers who misses it.
+pub(super) fn again(packet: &[u8], sequence: u16) -> Vec<u8> {
+    let view = RtpView::parse(packet).unwrap();
+    let mut header = view.header();
+    (header.payload_type, header.sequence) = (97, sequence);
+    header.ssrc = Ssrc(view.ssrc().0 + 8);
+    let mut repair = vec![0; 12];
+    header.write(&[], &mut repair).unwrap();
+    repair.extend(view.sequence().to_be_bytes());
+    repair.extend(view.payload());
+    repair
+}
+
 pub(super) struct World {
     pub(super) worker: Worker,
     pub(super) now: Time,
@@ -164,7 +177,6 @@ impl World {
         session.addresses.push(path.remote);
         session.is_up = true;
         self.worker.refresh(self.now, GroupId(group));
-        self.worker.report_slots();
         self.worker.count_gauges();
         self.reports.extend(std::iter::from_fn(|| self.worker.poll_report()));
         let person = Person { path, group: GroupId(group), epoch, client, sending: BTreeMap::new() };
@@ -278,13 +290,19 @@ impl World {
         self.hand_in(id, packet);
     }
 
-    /// One packet of a VP8 frame.
-    pub(super) fn show(&mut self, id: u64, kind: Kind, keyframe: bool) {
+    /// One packet of a VP8 frame, on its way.
+    pub(super) fn frame(&mut self, id: u64, kind: Kind, keyframe: bool) -> Vec<u8> {
         let picture = self.people[&id].sending.get(&kind).map_or(32_700, |sending| sending.picture);
         let [high, low] = (picture | 0x8000).to_be_bytes();
         let frame = [0x90, 0xc0, high, low, 7, u8::from(!keyframe), 0, 0, 0x9d, 0x01, 0x2a, 0, 0, 0, 0];
         let packet = self.packet(id, kind, SILENT, &frame);
         self.people.get_mut(&id).unwrap().sending.get_mut(&kind).unwrap().picture = (picture + 1) & 0x7fff;
+        packet
+    }
+
+    /// One packet of a VP8 frame.
+    pub(super) fn show(&mut self, id: u64, kind: Kind, keyframe: bool) {
+        let packet = self.frame(id, kind, keyframe);
         self.hand_in(id, packet);
     }
 
@@ -352,6 +370,17 @@ impl World {
 
     pub(super) fn drops(&self, reason: DropReason) -> u64 {
         self.worker.statistics().drops.get(reason)
+    }
+
+    /// What somebody was asked to send once more.
+    pub(super) fn asked_again(&self, id: u64) -> Vec<u16> {
+        use crate::wire::rtcp::{RtcpPacket, packets};
+        let of_person = self.rtcp.iter().filter(|(to, _)| *to == id);
+        let nacks = of_person.flat_map(|(_, compound)| packets(compound)).filter_map(|packet| match packet {
+            Ok(RtcpPacket::Nack(nack)) => Some(nack.sequences().collect::<Vec<_>>()),
+            _ => None,
+        });
+        nacks.flatten().collect()
     }
 
     /// How many keyframes somebody was asked for.
