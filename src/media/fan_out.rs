@@ -19,11 +19,10 @@ const MAX_SEGMENTS: usize = 64;
 /// The most bytes of one call: the longest UDP payload over IPv4.
 const MAX_RUN: usize = 65_507;
 
-/// Packets of sound in one run.
+/// Room for the longest packet that is stored, dressed and sealed.
+const PACKET_SPACE: usize = 2_048;
+/// Packets of sound in one run. Each is written with room of its own at first.
 const SOUNDS_PER_RUN: usize = 24;
-/// Where each of them is written at first: room for the longest packet that is stored, dressed and
-/// sealed.
-const SOUND_SPACE: usize = 2_048;
 /// The most bytes that a packet of sound is padded by. They cost the link; a call costs as much
 /// processor time as sealing a thousand.
 const MOST_PADDING: usize = 128;
@@ -40,11 +39,7 @@ struct Run {
 impl Run {
     /// Whether a packet of this length can be the next.
     const fn takes(&self, len: usize) -> bool {
-        self.packets == 0
-            || (!self.is_closed
-                && len <= self.segment
-                && self.packets < MAX_SEGMENTS
-                && self.len + len <= MAX_RUN)
+        self.packets == 0 || (!self.is_closed && len <= self.segment && self.packets < MAX_SEGMENTS)
     }
 
     const fn add(&mut self, len: usize) {
@@ -150,7 +145,7 @@ impl Filling<'_> {
         while let (Some(waiting), Some(entry)) =
             (self.session.outbox.sound.front().copied(), written.get_mut(packets))
         {
-            let place = buffer.get_mut(packets * SOUND_SPACE..).unwrap_or_default();
+            let place = buffer.get_mut(packets * PACKET_SPACE..).unwrap_or_default();
             match self.prepare(&waiting, place) {
                 Ok(prepared) => {
                     let (least, most) = (shortest.min(prepared.len), longest.max(prepared.len));
@@ -173,7 +168,7 @@ impl Filling<'_> {
         for (at, (len, index, purpose)) in written.into_iter().take(packets).enumerate() {
             // Only the last packet of a run may be shorter than the others.
             let padded = if at + 1 == packets { len } else { longest };
-            buffer.copy_within(at * SOUND_SPACE..at * SOUND_SPACE + len, run.len);
+            buffer.copy_within(at * PACKET_SPACE..at * PACKET_SPACE + len, run.len);
             let place = buffer.get_mut(run.len..).unwrap_or_default();
             let sealed =
                 pad(place, len, padded).ok().and_then(|()| self.session.leg.seal_rtp(place, padded, index));
@@ -189,7 +184,9 @@ impl Filling<'_> {
     fn pictures(&mut self, buffer: &mut [u8]) -> Option<Run> {
         let allowed = self.session.pace.allowance(self.now);
         let mut run = Run::default();
+        // What does not fit behind the others waits for the next run.
         while run.packets < allowed
+            && run.len + PACKET_SPACE <= MAX_RUN
             && let Some(waiting) = self.session.outbox.picture.front().copied()
         {
             let place = buffer.get_mut(run.len..).unwrap_or_default();

@@ -103,3 +103,21 @@ fn a_burst_of_pictures_is_spread_and_sound_passes_by() {
     assert_eq!(world.drops(DropReason::QueueFull), 0);
     world.check_conservation();
 }
+
+#[test]
+fn more_full_pictures_than_one_call_takes_leave_with_the_next() {
+    let mut world = meeting(0);
+    world.show(1, Kind::Share, true);
+    world.flush();
+    world.pass(10);
+    let calls = world.worker.statistics().transmits;
+    for _ in 0..64 {
+        let packet = world.packet(1, Kind::Share, LOUD, &[0x10; 1_200]);
+        world.hand_in(1, packet);
+    }
+    let heard = world.flush();
+    assert_eq!(heard.iter().filter(|heard| heard.listener == 4).count(), 64);
+    assert_eq!(world.drops(DropReason::NotSealed), 0);
+    assert_eq!(world.worker.statistics().transmits, calls + 3 * 2);
+    world.check_conservation();
+}
