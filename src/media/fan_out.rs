@@ -18,6 +18,9 @@ use crate::wire::rtp::pad;
 const MAX_SEGMENTS: usize = 64;
 /// The most bytes of one call: the longest UDP payload over IPv4.
 const MAX_RUN: usize = 65_507;
+/// The longest packet that is part of a run: browsers' are shorter. A run of packets that are longer than what
+/// the interface takes is refused as a whole, and then the socket gets no runs for a while.
+const LONGEST_SEGMENT: usize = 1_400;
 
 /// Room for the longest packet that is stored, dressed and sealed.
 const PACKET_SPACE: usize = 2_048;
@@ -39,7 +42,11 @@ struct Run {
 impl Run {
     /// Whether a packet of this length can be the next.
     const fn takes(&self, len: usize) -> bool {
-        self.packets == 0 || (!self.is_closed && len <= self.segment && self.packets < MAX_SEGMENTS)
+        self.packets == 0
+            || (!self.is_closed
+                && len <= self.segment
+                && self.segment <= LONGEST_SEGMENT
+                && self.packets < MAX_SEGMENTS)
     }
 
     const fn add(&mut self, len: usize) {
@@ -142,6 +149,7 @@ impl Filling<'_> {
     fn sounds(&mut self, buffer: &mut [u8]) -> Option<Run> {
         let mut written: [(usize, u64, Purpose); SOUNDS_PER_RUN] = [(0, 0, Purpose::Forward); SOUNDS_PER_RUN];
         let (mut packets, mut shortest, mut longest) = (0, usize::MAX, 0);
+        let most_of_run = LONGEST_SEGMENT - self.session.leg.overhead();
         while let (Some(waiting), Some(entry)) =
             (self.session.outbox.sound.front().copied(), written.get_mut(packets))
         {
@@ -149,7 +157,7 @@ impl Filling<'_> {
             match self.prepare(&waiting, place) {
                 Ok(prepared) => {
                     let (least, most) = (shortest.min(prepared.len), longest.max(prepared.len));
-                    if packets > 0 && most - least > MOST_PADDING {
+                    if packets > 0 && (most - least > MOST_PADDING || most > most_of_run) {
                         break;
                     }
                     match self.commit(&waiting, &prepared) {
