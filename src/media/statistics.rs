@@ -44,7 +44,7 @@ pub enum DropReason {
     Unbound,
     /// A picture, while the worker gets less processor time than its packets take.
     Overload,
-    /// A picture of somebody who has just sent more than one may.
+    /// A picture of somebody who has just sent more than one may, or sound beyond what one may speak.
     Greedy,
     /// Handed over by another worker, for a placement that its sender is not in here.
     Outdated,
