@@ -18,12 +18,14 @@ use crate::wire::rtp::pad;
 const MAX_SEGMENTS: usize = 64;
 /// The most bytes of one call: the longest UDP payload over IPv4.
 const MAX_RUN: usize = 65_507;
+/// The longest packet that is part of a run: browsers' are shorter. A run of packets that are longer than what
+/// the interface takes is refused as a whole, and then the socket gets no runs for a while.
+const LONGEST_SEGMENT: usize = 1_400;
 
-/// Packets of sound in one run.
+/// Room for the longest packet that is stored, dressed and sealed.
+const PACKET_SPACE: usize = 2_048;
+/// Packets of sound in one run. Each is written with room of its own at first.
 const SOUNDS_PER_RUN: usize = 24;
-/// Where each of them is written at first: room for the longest packet that is stored, dressed and
-/// sealed.
-const SOUND_SPACE: usize = 2_048;
 /// The most bytes that a packet of sound is padded by. They cost the link; a call costs as much
 /// processor time as sealing a thousand.
 const MOST_PADDING: usize = 128;
@@ -43,8 +45,8 @@ impl Run {
         self.packets == 0
             || (!self.is_closed
                 && len <= self.segment
-                && self.packets < MAX_SEGMENTS
-                && self.len + len <= MAX_RUN)
+                && self.segment <= LONGEST_SEGMENT
+                && self.packets < MAX_SEGMENTS)
     }
 
     const fn add(&mut self, len: usize) {
@@ -147,14 +149,15 @@ impl Filling<'_> {
     fn sounds(&mut self, buffer: &mut [u8]) -> Option<Run> {
         let mut written: [(usize, u64, Purpose); SOUNDS_PER_RUN] = [(0, 0, Purpose::Forward); SOUNDS_PER_RUN];
         let (mut packets, mut shortest, mut longest) = (0, usize::MAX, 0);
+        let most_of_run = LONGEST_SEGMENT - self.session.leg.overhead();
         while let (Some(waiting), Some(entry)) =
             (self.session.outbox.sound.front().copied(), written.get_mut(packets))
         {
-            let place = buffer.get_mut(packets * SOUND_SPACE..).unwrap_or_default();
+            let place = buffer.get_mut(packets * PACKET_SPACE..).unwrap_or_default();
             match self.prepare(&waiting, place) {
                 Ok(prepared) => {
                     let (least, most) = (shortest.min(prepared.len), longest.max(prepared.len));
-                    if packets > 0 && most - least > MOST_PADDING {
+                    if packets > 0 && (most - least > MOST_PADDING || most > most_of_run) {
                         break;
                     }
                     match self.commit(&waiting, &prepared) {
@@ -173,7 +176,7 @@ impl Filling<'_> {
         for (at, (len, index, purpose)) in written.into_iter().take(packets).enumerate() {
             // Only the last packet of a run may be shorter than the others.
             let padded = if at + 1 == packets { len } else { longest };
-            buffer.copy_within(at * SOUND_SPACE..at * SOUND_SPACE + len, run.len);
+            buffer.copy_within(at * PACKET_SPACE..at * PACKET_SPACE + len, run.len);
             let place = buffer.get_mut(run.len..).unwrap_or_default();
             let sealed =
                 pad(place, len, padded).ok().and_then(|()| self.session.leg.seal_rtp(place, padded, index));
@@ -189,7 +192,9 @@ impl Filling<'_> {
     fn pictures(&mut self, buffer: &mut [u8]) -> Option<Run> {
         let allowed = self.session.pace.allowance(self.now);
         let mut run = Run::default();
+        // What does not fit behind the others waits for the next run.
         while run.packets < allowed
+            && run.len + PACKET_SPACE <= MAX_RUN
             && let Some(waiting) = self.session.outbox.picture.front().copied()
         {
             let place = buffer.get_mut(run.len..).unwrap_or_default();

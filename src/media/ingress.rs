@@ -37,7 +37,7 @@ pub(super) struct Incoming<'a> {
     took_over: bool,
     /// Whether it is from a participant of this worker.
     is_own: bool,
-    /// Whether that one has sent too much lately.
+    /// Whether that one sends too much: pictures for a while after it did, sound while it does.
     is_greedy: bool,
 }
 
@@ -73,10 +73,16 @@ impl Worker {
             session.arrivals.note(number, now);
         }
         let mut incoming = session.intake.receive(now, opened, &view)?;
-        incoming.is_greedy = session.budget.is_greedy(now);
-        let stream = session.intake.lines.get(incoming.line).map(|line| line.stream);
+        let line = session.intake.lines.get_mut(incoming.line).ok_or(DropReason::UnknownSsrc)?;
+        incoming.is_greedy = if line.kind.is_video() {
+            // A part of its pictures shows nobody anything, and fills the links of all who watch others.
+            session.budget.is_greedy(now)
+        } else {
+            !line.sound.spend(now, opened.len)
+        };
+        let stream = line.stream;
         self.media_flows(now);
-        self.forward(now, stream.ok_or(DropReason::UnknownSsrc)?, &incoming)
+        self.forward(now, stream, &incoming)
     }
 
     /// Notes that there is something to be periodic about.
@@ -220,13 +226,14 @@ fn refusal_of(
     is_overloaded: bool,
 ) -> Option<DropReason> {
     let refusal = stream.refusal(incoming.late.map(|late| now - late), incoming.info.index);
+    if incoming.is_greedy {
+        return Some(DropReason::Greedy);
+    }
     // Another worker's pictures were held against the rest where they came in.
     if !stream.kind.is_video() || !incoming.is_own {
         return refusal;
     }
     match refusal {
-        // A part of its pictures shows nobody anything, and fills the links of all who watch others.
-        _ if incoming.is_greedy => Some(DropReason::Greedy),
         None | Some(DropReason::Unbound) if is_overloaded => Some(DropReason::Overload),
         None | Some(DropReason::Unbound)
             if !stream.bears_codec_of(&incoming.info, incoming.late.is_none()) =>

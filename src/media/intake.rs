@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::session::SoundBudget;
 use super::slab::Key;
 use super::source::Source;
 use super::statistics::DropReason;
@@ -25,6 +26,7 @@ pub(super) struct Line {
     pub(super) stream: Key<Stream>,
     pub(super) codecs: Vec<CodecLine>,
     pub(super) extensions: ExtensionIds,
+    pub(super) sound: SoundBudget,
     declared: Vec<(Ssrc, Option<Ssrc>)>,
     /// The source that is forwarded.
     current: Option<(Ssrc, Time)>,
@@ -38,6 +40,7 @@ impl Line {
             stream,
             codecs: line.codecs.clone(),
             extensions: line.extensions,
+            sound: SoundBudget::default(),
             declared: line.declared_ssrcs.clone(),
             current: None,
         }

@@ -6,12 +6,15 @@ use super::slab::Key;
 use super::statistics::{DropReason, Drops};
 use super::stream::Stream;
 use crate::base::plant::{self, Plant};
+use crate::transport::sdp::MAX_MEDIA_LINES;
 
 /// Copies of video that wait for one listener: a keyframe of 200 packets and what comes behind it
 /// while it is paced.
 const MAX_PICTURES: usize = 512;
 /// Copies of sound that wait for one listener: 16 talkers while packets are held.
 const MAX_SOUNDS: usize = 64;
+/// Slots that are told apart when sound gives way.
+const MAX_SLOTS: usize = MAX_MEDIA_LINES;
 
 /// Why a copy waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,12 +45,13 @@ pub(super) struct Outbox {
 }
 
 impl Outbox {
-    /// Puts a copy at the end. When there are too many the oldest of its sort gives way.
+    /// Puts a copy at the end. When there are too many one of its sort gives way: the oldest, and of sound
+    /// the oldest of whoever has the most there, so that nobody's burst costs others a word.
     pub(super) fn push(&mut self, waiting: Waiting, drops: &mut Drops) {
         let (queue, most) =
             if waiting.video { (&mut self.picture, MAX_PICTURES) } else { (&mut self.sound, MAX_SOUNDS) };
         if queue.len() >= most {
-            let victim = queue.pop_front();
+            let victim = queue.remove(if waiting.video { 0 } else { oldest_of_most(queue) });
             count(drops, victim.as_ref(), DropReason::QueueFull);
         }
         queue.push_back(waiting);
@@ -75,6 +79,19 @@ impl Outbox {
             });
         }
     }
+}
+
+/// Where the oldest copy is of the slot that the most wait for.
+fn oldest_of_most(queue: &VecDeque<Waiting>) -> usize {
+    let mut waiting = [0_usize; MAX_SLOTS];
+    let mut most = (0, 0);
+    for copy in queue {
+        if let Some(count) = waiting.get_mut(copy.slot) {
+            *count += 1;
+            most = most.max((*count, copy.slot));
+        }
+    }
+    queue.iter().position(|copy| copy.slot == most.1).unwrap_or(0)
 }
 
 /// Retransmissions are counted apart from copies.
@@ -110,5 +127,27 @@ mod tests {
             outbox.push(copy(index, false), &mut drops);
         }
         assert_eq!(outbox.sound.len(), MAX_SOUNDS);
+    }
+
+    #[test]
+    fn a_burst_of_sound_costs_others_nothing() {
+        let mut keys: Slab<()> = Slab::default();
+        let stream = keys.insert(()).cast();
+        let copy = |slot, index| Waiting {
+            stream,
+            index,
+            segment: 0,
+            slot,
+            video: false,
+            purpose: Purpose::Forward,
+        };
+        let (mut outbox, mut drops) = (Outbox::default(), Drops::default());
+        (0..5).for_each(|index| outbox.push(copy(3, index), &mut drops));
+        (0..200).for_each(|index| outbox.push(copy(7, index), &mut drops));
+        (5..10).for_each(|index| outbox.push(copy(3, index), &mut drops));
+        let of = |slot| outbox.sound.iter().filter(move |copy| copy.slot == slot).map(|copy| copy.index);
+        assert!(of(3).eq(0..10), "all words of the one who does not flood, in their order");
+        assert!(of(7).eq(200 - 54..200));
+        assert_eq!(drops.get(DropReason::QueueFull), 210 - 64);
     }
 }

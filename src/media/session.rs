@@ -91,6 +91,31 @@ impl SendBudget {
     }
 }
 
+/// What an m-line of sound may bring, in bytes a second: the most that Opus makes of them, 510 kbit/s, with
+/// headers.
+const SOUND: u64 = 75_000;
+/// As how many bytes a packet of sound counts at least, because it costs processor time for each listener
+/// whatever its length. 250 a second are enough for packets of 5 ms; our answers ask for 10 ms at least.
+const LEAST_SOUND: usize = 300;
+
+/// How much sound of one m-line may go on. Neither an overloaded worker nor a full link stops sound, so this
+/// does where it comes in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct SoundBudget(Bucket);
+
+impl Default for SoundBudget {
+    fn default() -> Self {
+        Self(Bucket::new(SOUND, BURST))
+    }
+}
+
+impl SoundBudget {
+    /// Takes what a packet costs; answers whether it was there.
+    pub(super) fn spend(&mut self, now: Time, len: usize) -> bool {
+        self.0.take(now, u64::try_from(len.max(LEAST_SOUND)).unwrap_or(u64::MAX))
+    }
+}
+
 /// One participant's connection.
 pub(super) struct Session {
     pub(super) leg: Leg,
@@ -159,6 +184,27 @@ mod tests {
         let calm =
             (0..10_000).filter(|packet| passes(&mut budget, Time(1_000_000 + packet * 1_000), 1_250)).count();
         assert_eq!(calm, 10_000, "10 Mbit/s");
+    }
+
+    #[test]
+    fn sound_passes_as_opus_makes_it_and_a_flood_of_it_does_not() {
+        let passed = |packets: u64, micros: u64, len: usize| {
+            let mut budget = SoundBudget::default();
+            (0..packets).filter(|packet| budget.spend(Time(1_000_000 + packet * micros), len)).count()
+        };
+        // A minute at 510 kbit/s in packets of 20, 10 and 5 ms, with 40 bytes of headers; and silence.
+        for (ms, len) in [(20, 1_315), (10, 678), (5, 359), (5, 43)] {
+            let packets = 60_000 / ms;
+            assert_eq!(passed(packets, ms * 1_000, len) as u64, packets, "{ms} ms");
+        }
+        // Half a second of it that the network had held up comes at once, and the rest behind it.
+        let mut budget = SoundBudget::default();
+        let came = |packet: u64| Time(1_000_000 + 10_000 * packet.max(50));
+        assert!((0..1_000).all(|packet| budget.spend(came(packet), 678)));
+        let flood = passed(30_000, 320, 43);
+        assert!((2_500..2_530).contains(&flood), "{flood} of 3,125 a second for 9.6 s");
+        let flood = passed(30_000, 320, 800);
+        assert!((930..950).contains(&flood), "{flood} of 20 Mbit/s for 9.6 s");
     }
 
     #[test]

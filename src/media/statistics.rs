@@ -44,7 +44,7 @@ pub enum DropReason {
     Unbound,
     /// A picture, while the worker gets less processor time than its packets take.
     Overload,
-    /// A picture of somebody who has just sent more than one may.
+    /// A picture of somebody who has just sent more than one may, or sound beyond what one may speak.
     Greedy,
     /// A picture in another codec than its stream has come in lately.
     CodecChange,

@@ -10,11 +10,12 @@ use super::slab::Key;
 use super::statistics::DropReason;
 use super::talkers::Loudness;
 use crate::base::plant::{self, Plant};
-use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Time, WorkerId};
+use crate::base::{Bucket, Epoch, GroupId, Kind, KindSet, ParticipantId, Time, WorkerId};
 use crate::transport::{Codec, CodecLine};
 
-/// A jump in a source's numbers above which it is another stretch and not a loss.
-const MAX_GAP: u64 = 1_000;
+/// The numbers that a source may leave out, a second and at once; with more it is another stretch and not
+/// a loss. Each is one that all listeners miss, and who misses half of all is lost to the slot for good.
+const LOSSES: Bucket = Bucket::new(1_000, Duration::from_secs(1));
 /// How far a source's clock may part from ours between two packets before it counts as set anew.
 const MAX_CLOCK_JUMP: Duration = Duration::from_secs(2);
 /// For how long a stream keeps to a codec: of each change everybody is told who watches.
@@ -95,6 +96,7 @@ pub(super) struct Stream {
     segment: u32,
     fresh: u32,
     hole: Hole,
+    losses: Bucket,
     newest: Option<(u64, u32, Time)>,
 }
 
@@ -131,6 +133,7 @@ impl Stream {
             segment: 0,
             fresh: 0,
             hole: Hole::None,
+            losses: LOSSES,
             newest: None,
         }
     }
@@ -310,9 +313,10 @@ impl Stream {
         let told = i64::from(info.timestamp.wrapping_sub(timestamp).cast_signed());
         let told = told.saturating_mul(1_000_000) / i64::from(rate);
         let passed = i64::try_from(info.arrived.since(at).as_micros()).unwrap_or(i64::MAX);
+        let lost = info.index - index - 1;
         if Duration::from_micros(told.abs_diff(passed)) > MAX_CLOCK_JUMP {
             self.left_out(true);
-        } else if info.index - index > MAX_GAP {
+        } else if lost > 0 && self.hole == Hole::None && !self.losses.take(info.arrived, lost) {
             self.left_out(false);
         }
     }
@@ -379,6 +383,24 @@ mod tests {
         assert_eq!(stretch(&mut stream, packet(11)), (segment, fresh));
         stream.refused(12);
         assert_eq!(stretch(&mut stream, packet(13)), (segment + 1, fresh + 1));
+    }
+
+    #[test]
+    fn no_source_leaves_out_more_numbers_than_packets_get_lost() {
+        let mut stream = stream(Kind::Audio);
+        let at = |step: u64, skips: u64| PacketInfo { index: step * skips, ..packet(step) };
+        let (segment, _) = stretch(&mut stream, at(1, 1_000));
+        let (one_second, _) = stretch(&mut stream, at(2, 1_000));
+        assert_eq!(one_second, segment, "a second's loss");
+        let mut kept = 0;
+        for step in 3..503 {
+            let before = stream.segment;
+            kept += u64::from(stretch(&mut stream, at(step, 1_000)).0 == before);
+        }
+        assert!((9..=10).contains(&kept), "{kept} of the leaps of ten seconds stay");
+        let mut lossy = self::stream(Kind::Audio);
+        let (segment, _) = stretch(&mut lossy, at(1, 10));
+        assert!((2..500).all(|step| stretch(&mut lossy, at(step, 10)).0 == segment), "nine of ten are lost");
     }
 
     #[test]

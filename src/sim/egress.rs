@@ -8,6 +8,9 @@ use crate::message::SlotLine;
 const WINDOW: usize = 256;
 /// Streams of one connection: its slots, and as many for what is repeated.
 const MOST_STREAMS: usize = 64;
+/// How far a stream's numbers may go at once: a loss of the publisher's, and what did not fit in a queue. Of
+/// a step of half of all numbers or more nobody can tell how far it goes (RFC 3711 section 3.3.1).
+const MOST_NUMBERS: u64 = 2_048;
 /// How far a timestamp may run ahead of the time that has passed, in seconds.
 const AHEAD: u64 = 1;
 /// .. and when what has waited for a worker leaves at once.
@@ -183,6 +186,10 @@ impl Stream {
             return;
         };
         let index = extend(highest, header.sequence);
+        if index.abs_diff(highest) > MOST_NUMBERS {
+            let text = || format!("person {who}: stream {ssrc} goes from {highest} to {index} at once");
+            violations.note(now, Invariant::I10, text);
+        }
         if index > highest {
             self.check_timestamp(now, (header.timestamp, ahead), who, violations);
             self.go_on(now, index, header.timestamp, tag);
@@ -275,6 +282,13 @@ mod tests {
     fn numbers_are_used_once() {
         assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 1)]), [Invariant::I10]);
         assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 3)]), [Invariant::I9]);
+    }
+
+    #[test]
+    fn numbers_go_no_further_than_a_listener_can_follow() {
+        assert_eq!(found(&[(9, 0, 1), (1_009, 960, 2)]), []);
+        assert_eq!(found(&[(9, 0, 1), (20_473, 960, 2)]), [Invariant::I10], "86,000 for one who counts");
+        assert_eq!(found(&[(30_000, 0, 1), (65_000, 960, 2)]), [Invariant::I10]);
     }
 
     #[test]

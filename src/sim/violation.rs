@@ -26,7 +26,7 @@ pub enum Invariant {
     I8,
     /// Never two different packets under one key, SSRC and index.
     I9,
-    /// Sequence numbers of a slot never repeat, its timestamps never go back or run ahead.
+    /// Sequence numbers of a slot never repeat or leap, its timestamps never go back or run ahead.
     I10,
     /// The first sequence number of a stream is below 32,768.
     I11,

@@ -17,6 +17,11 @@ const PACKETS_PER_SECOND: u64 = 10_400;
 /// What one participant may send by default, in bytes a second.
 const ALLOWED: u64 = 2_500_000;
 
+/// Packets of sound, fewer than one may send in all.
+const SOUNDS_PER_SECOND: u64 = 3_000;
+/// .. and as many as go on.
+const SOUNDS_ALLOWED: u64 = 250;
+
 #[tokio::test]
 async fn a17_a_flood_of_pictures_costs_nobody_a_packet() {
     let mut tally = Tally::of("attacks", "A17");
@@ -48,6 +53,38 @@ async fn a17_a_flood_of_pictures_costs_nobody_a_packet() {
         });
     }
     assert!(sent > 20_000, "{sent}");
+    beside.stop().await;
+    tally.count(sent, "packets");
+}
+
+#[tokio::test]
+async fn a17_a_flood_of_sound_costs_nobody_a_packet() {
+    let mut tally = Tally::of("attacks", "A17");
+    let mut beside = Beside::start(Part::shared().await, 3).await;
+    let [publisher, listener, honest] = three(beside.http, "shouted", Pattern::SCREEN).await;
+    let flooder = Hostile::join(beside.http, "shouted", "Flooder", "participant").await;
+    flooder.is_up().await;
+    listener.forget();
+    honest.forget();
+    let (line, ssrc) = (flooder.line(Kind::Audio).clone(), flooder.declared(Kind::Audio).ssrc);
+    let hand = flooder.hand();
+    let began = Instant::now();
+    let attack = Attack::start(SOUNDS_PER_SECOND, move |step| {
+        u64::from(hand.rtp(&crafted::media(&line, ssrc, step, &[], &[0x78; 60]), step))
+    });
+    beside.has_dropped("greedy", 5_000).await;
+    let (_, sent) = beside.end(attack).await;
+    let allowed = SOUNDS_ALLOWED * (began.elapsed().as_millis() as u64 + 500) / 1_000;
+    for one in [&listener, &honest] {
+        one.hears(|ear| {
+            for kind in [Kind::Audio, Kind::Video] {
+                ear.of(publisher.id, kind).assert_whole(100);
+            }
+            let flood: u64 = ear.unmarked.values().sum();
+            assert!((100..=allowed).contains(&flood), "{flood} words of the flood came, {allowed} may");
+        });
+    }
+    assert!(sent > 5_000, "{sent}");
     beside.stop().await;
     tally.count(sent, "packets");
 }

@@ -62,9 +62,9 @@ fn f23_a_listener_who_comes_after_seventy_thousand_packets() {
     let mut world = meeting(nearly_over(1));
     must(&mut world, MIA, Method::StartScreenShare, json!({}));
     world.talk(MIA, true);
-    // A thousand a second of each, so that both roll over twice.
+    // A thousand pictures a second, so that they roll over twice, and as many words as go on.
     world.hurry(MIA, Kind::Share, 10.0);
-    world.hurry(MIA, Kind::Audio, 20.0);
+    world.hurry(MIA, Kind::Audio, 4.0);
     // Somebody who is not there until then: not its seat, nor its media.
     world.lose(PIA, Duration::from_secs(72));
     world.advance(Duration::from_secs(71));
@@ -73,5 +73,5 @@ fn f23_a_listener_who_comes_after_seventy_thousand_packets() {
     assert!(world.wait_for(Duration::from_secs(10), |world| world.is_here(PIA)));
     world.advance(Duration::from_secs(2));
     assert_eq!(has_of_mia(&mut world, PIA), [Kind::Audio, Kind::Share]);
-    tally.count(end(world, 500_000), "packets");
+    tally.count(end(world, 300_000), "packets");
 }

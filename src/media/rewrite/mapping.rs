@@ -12,6 +12,10 @@ use crate::media::ring::PacketInfo;
 /// each mute or jump of the source; what lies 16 of them back is no longer asked for.
 const MAX_PIECES: usize = 16;
 
+/// The most numbers in a row that a listener may miss because of us. Who misses half of all numbers
+/// takes the wrong rollover counter for good (RFC 3711 section 3.3.1), also for whoever has the slot next.
+const MAX_LEAP: u64 = 1_000;
+
 /// A stretch of source packets whose numbers all move by the same distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece {
@@ -79,24 +83,33 @@ impl Mapping {
         clock_rate: u32,
     ) -> Option<Placed> {
         match self.pieces.back() {
-            Some(last) if info.segment <= last.segment => self.place_in_known(info, numbers),
-            last => {
-                let piece = match last {
-                    Some(last) if info.fresh == self.fresh => Self::go_on(last, outgoing, info),
-                    last => Self::begin(last, outgoing, info, numbers, clock_rate),
-                };
-                let mut placed = piece.place(info, numbers)?;
-                placed.begins = Some((piece, info.fresh));
-                Some(placed)
+            Some(last) if info.segment <= last.segment => {
+                let placed = self.place_in_known(info, numbers)?;
+                if placed.out <= outgoing.next + MAX_LEAP {
+                    return Some(placed);
+                }
+                Self::enter(Self::leap(last, outgoing, info), info, numbers)
             }
+            Some(last) if info.fresh == self.fresh => {
+                Self::enter(Self::go_on(last, outgoing, info), info, numbers)
+            }
+            last => Self::enter(Self::begin(last, outgoing, info, numbers, clock_rate), info, numbers),
         }
+    }
+
+    fn enter(piece: Piece, info: &PacketInfo, numbers: Numbers) -> Option<Placed> {
+        let placed = piece.place(info, numbers)?;
+        Some(Placed { begins: Some((piece, info.fresh)), ..placed })
     }
 
     fn place_in_known(&self, info: &PacketInfo, numbers: Numbers) -> Option<Placed> {
         let mut end = u64::MAX;
         for piece in self.pieces.iter().rev() {
-            if piece.segment == info.segment {
-                return piece.place(info, numbers).filter(|placed| placed.out < end);
+            // One that came before a leap within its segment is of the piece before.
+            if piece.segment == info.segment
+                && let Some(placed) = piece.place(info, numbers)
+            {
+                return Some(placed).filter(|placed| placed.out < end);
             }
             end = piece.out_first;
         }
@@ -106,6 +119,12 @@ impl Mapping {
     /// The same source after a hole that is ours: the numbers close up, all else stays.
     const fn go_on(last: &Piece, outgoing: &Outgoing, info: &PacketInfo) -> Piece {
         Piece { segment: info.segment, source_first: info.index, out_first: outgoing.next, ..*last }
+    }
+
+    /// The same stretch after more of it than a listener may miss: one number stays out, so that its decoder
+    /// sees that something is missing.
+    const fn leap(last: &Piece, outgoing: &Outgoing, info: &PacketInfo) -> Piece {
+        Piece { out_first: outgoing.next + 1, ..Self::go_on(last, outgoing, info) }
     }
 
     /// Another source, or one that a decoder enters anew: every number goes on where the slot stands.

@@ -110,6 +110,26 @@ fn a_hole_of_ours_closes_and_keeps_the_clock() {
 }
 
 #[test]
+fn what_a_listener_misses_because_of_us_is_no_leap() {
+    let mut slot = Slot::new(11);
+    let before = slot.send(&packet(100, 0, 0), long(5)).unwrap();
+    let far = slot.send(&packet(1_101, 3_000, 33), long(6)).unwrap();
+    assert_eq!(far.out, before.out + 1_001, "a loss stays one");
+    let leap = slot.send(&packet(90_000, 6_000, 66), long(9)).unwrap();
+    assert_eq!(leap.out, far.out + 2, "one number is missing");
+    assert_eq!(leap.timestamp.wrapping_sub(far.timestamp), 3_000);
+    let pictures = [&far, &leap].map(|placed| placed.numbers.picture.unwrap().value());
+    assert_eq!(pictures[1].wrapping_sub(pictures[0]) & 0x7fff, 3);
+    // Both sides of it can be asked for, and what was late on the near side still comes.
+    assert_eq!(slot.mapping.source_of(far.out), Some((0, 1_101)));
+    assert_eq!(slot.mapping.source_of(leap.out), Some((0, 90_000)));
+    assert_eq!(slot.send(&packet(1_100, 2_990, 67), long(6)).unwrap().out, far.out - 1);
+    assert_eq!(slot.send(&packet(89_999, 5_990, 67), long(8)), None, "nor does anything get a number twice");
+    assert_eq!(slot.send(&packet(90_001, 9_000, 99), long(10)).unwrap().out, leap.out + 1);
+    assert_eq!(slot.mapping.fresh(), 0);
+}
+
+#[test]
 fn a_source_whose_clock_stood_still_is_put_right() {
     let mut slot = Slot::new(6);
     let before = slot.send(&packet(10, 0, 0), Numbers::default()).unwrap();

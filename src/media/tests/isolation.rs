@@ -1,6 +1,6 @@
 //! Not one packet to the wrong ear.
 
-use super::world::{LOUD, World, again};
+use super::world::{Heard, LOUD, World, again};
 use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Random};
 use crate::media::DropReason;
 use crate::message::{MediaCommand, MediaReport, Placement};
@@ -179,6 +179,44 @@ fn from_seq_names_the_first_packet_of_the_new_group() {
     let bound = bound.unwrap();
     assert_eq!(heard[0].view().ssrc(), bound.ssrc);
     assert_eq!(u64::from(heard[0].view().sequence()), bound.from_seq & 0xffff);
+}
+
+/// The number that a receiver takes the newest of these packets to have (RFC 3711 section 3.3.1).
+fn follow(newest: u64, heard: &[Heard]) -> u64 {
+    heard.iter().fold(newest, |newest, heard| {
+        let ahead = heard.view().sequence().wrapping_sub(u16::try_from(newest & 0xffff).unwrap());
+        if ahead < 1 << 15 { newest + u64::from(ahead) } else { newest }
+    })
+}
+
+#[test]
+fn a_source_that_leaps_loses_nobody_the_slot() {
+    // In bursts of which a queue holds a part, and one by one, of which the network loses a part.
+    for (burst, outage) in [(150, 0..0), (1, 100..170)] {
+        let mut world = World::new();
+        world.group(1, 6, KindSet::NONE);
+        (1..=2).for_each(|id| world.join(id, 1));
+        let heard = world.talk(200, &[(1, LOUD)]);
+        let mut newest = follow(u64::from(heard[0].view().sequence()), &heard);
+        for step in 0..300 {
+            for _ in 0..burst {
+                let sending = world.people.get_mut(&1).unwrap().sending.get_mut(&Kind::Audio).unwrap();
+                sending.sequence = sending.sequence.wrapping_add(999);
+                world.say(1, LOUD);
+            }
+            let heard = world.flush();
+            assert!(!heard.is_empty());
+            if !outage.contains(&step) {
+                newest = follow(newest, &heard);
+            }
+            world.pass(10 * burst);
+        }
+        let listener = world.worker.participants.get(world.worker.by_id[&ParticipantId(2)]).unwrap();
+        let slots = &listener.session.as_ref().unwrap().slots;
+        let slot = slots.iter().find(|slot| slot.binding.is_some()).unwrap();
+        assert_eq!(newest + 1, slot.outgoing.next(), "bursts of {burst}");
+        world.check_conservation();
+    }
 }
 
 #[test]

@@ -103,3 +103,45 @@ fn a_burst_of_pictures_is_spread_and_sound_passes_by() {
     assert_eq!(world.drops(DropReason::QueueFull), 0);
     world.check_conservation();
 }
+
+#[test]
+fn more_full_pictures_than_one_call_takes_leave_with_the_next() {
+    let mut world = meeting(0);
+    world.show(1, Kind::Share, true);
+    world.flush();
+    world.pass(10);
+    let calls = world.worker.statistics().transmits;
+    for _ in 0..64 {
+        let packet = world.packet(1, Kind::Share, LOUD, &[0x10; 1_200]);
+        world.hand_in(1, packet);
+    }
+    let heard = world.flush();
+    assert_eq!(heard.iter().filter(|heard| heard.listener == 4).count(), 64);
+    assert_eq!(world.drops(DropReason::NotSealed), 0);
+    assert_eq!(world.worker.statistics().transmits, calls + 3 * 2);
+    world.check_conservation();
+}
+
+#[test]
+fn a_packet_that_an_interface_may_not_take_is_no_part_of_a_run() {
+    let mut world = meeting(0);
+    world.show(1, Kind::Share, true);
+    world.flush();
+    world.pass(10);
+    let calls = world.worker.statistics().transmits;
+    for _ in 0..2 {
+        let packet = world.packet(1, Kind::Share, LOUD, &[0x10; 1_430]);
+        world.hand_in(1, packet);
+    }
+    assert_eq!(world.flush().len(), 2 * 3);
+    assert_eq!(world.worker.statistics().transmits, calls + 2 * 3);
+    for (id, len) in [(1, 1_300), (2, 1_420)] {
+        let packet = world.packet(id, Kind::Audio, LOUD, &vec![0x78; len]);
+        world.hand_in(id, packet);
+    }
+    let heard = world.flush();
+    let sizes: Vec<usize> =
+        heard.iter().filter(|heard| heard.listener == 4).map(|heard| heard.bytes.len()).collect();
+    assert_eq!(sizes[1] - sizes[0], 120, "nor is anything padded to its length");
+    world.check_conservation();
+}
