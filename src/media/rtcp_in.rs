@@ -87,10 +87,16 @@ impl Worker {
         };
         let (mut trip, mut shows, mut lost) = (None, false, 0);
         for block in blocks {
-            let Some(slot) = session.slots.iter().find(|slot| slot.line.ssrc == block.ssrc) else { continue };
+            let Some(slot) = session.slots.iter_mut().find(|slot| slot.line.ssrc == block.ssrc) else {
+                continue;
+            };
             trip = session.round_trip.learn(&block, now).or(trip);
             if slot.line.video && slot.binding.is_some() {
-                (shows, lost) = (true, block.fraction_lost.max(lost));
+                shows = true;
+                // Who tells of single packets tells by numbers that have no gaps.
+                if slot.line.extensions.transport_cc.is_none() || !session.congestion.tells_of_packets() {
+                    lost = slot.lost_by_link(block.fraction_lost).max(lost);
+                }
             }
         }
         // Without a picture there is nothing that could pause.
