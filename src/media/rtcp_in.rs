@@ -35,6 +35,7 @@ impl Worker {
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
         let len = session.leg.open_rtcp(path, datagram)?;
         session.budget.spend(left);
+        session.heard_at = now;
         let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
         for packet in packets(datagram.get(..len).unwrap_or_default()) {
             match packet {
