@@ -209,6 +209,19 @@ impl Hall {
         }
     }
 
+    /// Somebody's checks come from this address for a while, 100 a second.
+    fn check_from(&mut self, id: u64, address: SocketAddr, duration: Duration) {
+        let (end, mut buffer) = (self.now + duration, [0; 2_048]);
+        while self.now < end {
+            let participant = &mut self.guests.get_mut(&id).unwrap().participant;
+            participant.address_changed(self.now);
+            while let Some((_, len)) = participant.poll_transmit(self.now, &mut buffer) {
+                self.worker.handle_datagram(self.now, Path::new(address, None), &mut buffer[..len]);
+            }
+            self.pass(10 * STEP);
+        }
+    }
+
     fn all_up(&self) -> bool {
         self.guests.values().all(|guest| guest.participant.is_up())
     }
@@ -389,7 +402,8 @@ fn who_takes_over_an_address_keeps_it() {
     let gone = hall.guests.remove(&1).unwrap();
     hall.join(2, 1, ParticipantSettings::default());
     hall.guests.get_mut(&2).unwrap().address = gone.address;
-    hall.pass(Duration::from_millis(500));
+    // As soon as it is clear that the other is not there any more.
+    hall.pass(Duration::from_millis(5_500));
     assert!(hall.all_up());
     // Whatever happens to the connection that had the address before.
     let (offer, _) = gone.participant.offer();
@@ -401,6 +415,41 @@ fn who_takes_over_an_address_keeps_it() {
     let before = hall.guests[&3].participant.received();
     hall.pass(Duration::from_millis(300));
     assert!(hall.guests[&3].participant.received() > before + 10);
+}
+
+#[test]
+fn nobody_takes_the_address_where_another_lives() {
+    let mut hall = Hall::new(1);
+    (1..=3).for_each(|id| hall.join(id, 1, ParticipantSettings::default()));
+    hall.pass(Duration::from_millis(300));
+    let (victim, own) = (hall.guests[&1].address, hall.guests[&3].address);
+    hall.cut.push(own);
+    for outage in [0, 8] {
+        hall.cut.push(victim);
+        hall.check_from(3, victim, Duration::from_secs(outage));
+        hall.cut.retain(|cut| *cut != victim);
+        if outage > 0 {
+            // It has the address back from its next check for consent on.
+            hall.check_from(3, victim, Duration::from_secs(6));
+        }
+        let before = hall.guests[&2].participant.received();
+        hall.check_from(3, victim, Duration::from_secs(10));
+        let came = hall.guests[&2].participant.received() - before;
+        assert!((498..=502).contains(&came), "{came} packets in 10 s, after {outage} s");
+    }
+    assert!(hall.worker.statistics().drops.get(DropReason::AddressTaken) > 2_000);
+}
+
+#[test]
+fn who_connects_anew_from_the_same_address_is_not_held_up() {
+    let mut hall = Hall::new(1);
+    hall.join(1, 1, ParticipantSettings::default());
+    hall.pass(Duration::from_millis(300));
+    let address = hall.guests[&1].address;
+    hall.join(1, 1, ParticipantSettings::default());
+    hall.guests.get_mut(&1).unwrap().address = address;
+    hall.pass(Duration::from_millis(300));
+    assert!(hall.all_up());
 }
 
 #[test]

@@ -107,6 +107,7 @@ impl Worker {
             ufrags: Vec::new(),
             addresses: Vec::new(),
             is_up: false,
+            heard_at: Time(0),
             budget: SendBudget::new(self.settings.media.publisher_kbps),
             intake: Intake::default(),
             slots,

@@ -62,6 +62,11 @@ impl Congestion {
         self.paused_until.is_some()
     }
 
+    /// Whether the listener tells of single packets.
+    pub(super) const fn tells_of_packets(&self) -> bool {
+        self.feedback.is_some()
+    }
+
     /// Takes what a feedback, by its own count, says of packets by their transport-wide numbers: whether
     /// each has come. Answers whether the link is full.
     pub(super) fn note_packets(
@@ -113,8 +118,8 @@ impl Congestion {
         }
     }
 
-    /// Takes a receiver report: the greatest part of a picture's packets that was lost, of 256, and a
-    /// round trip if it measured one. Answers whether the link is full.
+    /// Takes a receiver report: the greatest part of a picture's packets that the link has lost, of 256,
+    /// and a round trip if it measured one. Answers whether the link is full.
     pub(super) fn note_report(&mut self, lost: u8, trip: Option<Duration>) -> bool {
         let shortest = self.shortest_trip.unwrap_or(Duration::MAX);
         let is_long = trip.is_some_and(|trip| trip > shortest.saturating_add(LONG_QUEUE));

@@ -1,7 +1,10 @@
 //! Participants' connections: offers answered, ICE and DTLS served, losses noticed.
 
+use std::net::SocketAddr;
+
 use super::leg::Leg;
 use super::participant::Participant;
+use super::session::Session;
 use super::slab::Key;
 use super::statistics::DropReason;
 use super::worker::{Transmit, Worker};
@@ -144,6 +147,9 @@ impl Worker {
     pub(super) fn handle_stun(&mut self, now: Time, path: Path, message: &[u8]) -> Result<(), DropReason> {
         let ufrag = local_ufrag(message).ok_or(DropReason::Malformed)?;
         let key = self.demux.by_ufrag(ufrag).ok_or(DropReason::UnknownUfrag)?;
+        if self.is_anothers(now, path.remote, key) {
+            return Err(DropReason::AddressTaken);
+        }
         let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
         let connection = session.and_then(|session| session.leg.connection());
         let outcome = connection.ok_or(DropReason::UnknownUfrag)?.handle_stun(now, path, message);
@@ -154,12 +160,24 @@ impl Worker {
             IceOutcome::Refused { .. } | IceOutcome::Accepted(_) => {}
         }
         self.after_connection_work(now, key);
-        // The last to prove itself from an address has it, also where another has taken it since.
+        // The last to prove itself from an address has it, also where another has had it since.
         let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
         if session.is_some_and(|session| session.addresses.contains(&path.remote)) {
             self.demux.add_address(path.remote, key);
         }
         Ok(())
+    }
+
+    /// Whether somebody else lives at an address. A check says who sent it, and not that the sender is
+    /// there: otherwise one could take another's packets away by checks with a forged source. Who was there
+    /// before comes back at once.
+    fn is_anothers(&self, now: Time, address: SocketAddr, key: Key<Participant>) -> bool {
+        let session_of = |key| self.participants.get(key).and_then(|one| one.session.as_ref());
+        let owner = self.demux.by_address(address).filter(|owner| *owner != key).and_then(session_of);
+        let Some(owner) = owner.filter(|owner| owner.lives_at(now, address)) else { return false };
+        let since = |session: &Session| session.leg.checks_from(address).map(|(first, _)| first);
+        let before = since(owner);
+        session_of(key).and_then(since).is_none_or(|own| before.is_some_and(|before| before <= own))
     }
 
     /// Takes a DTLS datagram from an address that ICE has validated.

@@ -31,7 +31,7 @@ impl Demux {
     }
 
     /// Makes a participant found by an address that an authenticated check came from. The last to
-    /// prove itself from an address has it.
+    /// prove itself from an address has it; who lives there is the caller's to ask.
     pub(super) fn add_address(&mut self, address: SocketAddr, key: Key<Participant>) {
         self.by_address.insert(address, key);
     }

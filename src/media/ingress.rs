@@ -65,6 +65,7 @@ impl Worker {
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
         let opened = session.leg.open_rtp(path, datagram)?;
         session.budget.spend(left);
+        session.heard_at = now;
         let packet = datagram.get(..opened.len).unwrap_or_default();
         let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
         self.statistics.media_in += 1;

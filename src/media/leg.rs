@@ -1,7 +1,10 @@
 //! The secured connection as the media plane sees it: a narrow door, so that its own tests can run in
 //! plaintext.
 
+use std::net::SocketAddr;
+
 use super::statistics::DropReason;
+use crate::base::Time;
 use crate::message::SrtpProfile;
 use crate::transport::srtp::Opened;
 use crate::transport::{Connection, MediaError, Path};
@@ -82,6 +85,15 @@ impl Leg {
             },
             #[cfg(test)]
             Self::Plain(_) => 0,
+        }
+    }
+
+    /// When the first and the last authenticated check came from an address.
+    pub(super) fn checks_from(&self, remote: SocketAddr) -> Option<(Time, Time)> {
+        match self {
+            Self::Secure(connection) => connection.checks_from(remote),
+            #[cfg(test)]
+            Self::Plain(_) => None,
         }
     }
 

@@ -35,6 +35,7 @@ impl Worker {
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
         let len = session.leg.open_rtcp(path, datagram)?;
         session.budget.spend(left);
+        session.heard_at = now;
         let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
         for packet in packets(datagram.get(..len).unwrap_or_default()) {
             match packet {
@@ -87,10 +88,16 @@ impl Worker {
         };
         let (mut trip, mut shows, mut lost) = (None, false, 0);
         for block in blocks {
-            let Some(slot) = session.slots.iter().find(|slot| slot.line.ssrc == block.ssrc) else { continue };
+            let Some(slot) = session.slots.iter_mut().find(|slot| slot.line.ssrc == block.ssrc) else {
+                continue;
+            };
             trip = session.round_trip.learn(&block, now).or(trip);
             if slot.line.video && slot.binding.is_some() {
-                (shows, lost) = (true, block.fraction_lost.max(lost));
+                shows = true;
+                // Who tells of single packets tells by numbers that have no gaps.
+                if slot.line.extensions.transport_cc.is_none() || !session.congestion.tells_of_packets() {
+                    lost = slot.lost_by_link(block.fraction_lost).max(lost);
+                }
             }
         }
         // Without a picture there is nothing that could pause.

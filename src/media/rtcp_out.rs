@@ -199,7 +199,7 @@ impl Session {
                 return;
             }
             slot.reported_at = Some(now);
-            self.round_trip.sent(info.ntp, now);
+            self.round_trip.sent(ssrc, info.ntp, now);
         }
     }
 }

@@ -116,6 +116,10 @@ impl SoundBudget {
     }
 }
 
+/// For how long an address is certainly somebody's after a packet or check from there. Checks for consent
+/// are 5 s apart, and between two of them there are media or reports.
+const LIVES: Duration = Duration::from_secs(5);
+
 /// One participant's connection.
 pub(super) struct Session {
     pub(super) leg: Leg,
@@ -127,6 +131,8 @@ pub(super) struct Session {
     /// The addresses that find it: those that ICE has validated.
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) is_up: bool,
+    /// When the last authentic packet came.
+    pub(super) heard_at: Time,
     pub(super) budget: SendBudget,
     pub(super) intake: Intake,
     pub(super) slots: Vec<Slot>,
@@ -158,6 +164,15 @@ impl Session {
     /// The measured round trip, or what is assumed of a near peer until there is a measurement.
     pub(super) fn round_trip(&self) -> Duration {
         self.round_trip.measured().unwrap_or(Duration::from_millis(50))
+    }
+
+    /// Whether it is sent to this address, and has shown lately that it is there.
+    pub(super) fn lives_at(&self, now: Time, address: SocketAddr) -> bool {
+        let is_lately = |at: Time| now.since(at) < LIVES;
+        self.is_up
+            && self.leg.path().is_some_and(|path| path.remote == address)
+            && (is_lately(self.heard_at)
+                || self.leg.checks_from(address).is_some_and(|(_, last)| is_lately(last)))
     }
 }
 

@@ -50,6 +50,15 @@ impl Binding {
     }
 }
 
+/// What a slot had sent at a report of its listener.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    next: u64,
+    packets: u32,
+    /// The part of the numbers since the report before that packets had, of 256.
+    sent: u64,
+}
+
 /// One receive m-line.
 pub(super) struct Slot {
     pub(super) line: transport::Slot,
@@ -59,6 +68,8 @@ pub(super) struct Slot {
     pub(super) reserved: Option<(Key<Stream>, SlotReason)>,
     /// When the last sender report left.
     pub(super) reported_at: Option<Time>,
+    /// What had been sent when the listener last reported.
+    told: Told,
     repaired: Vec<(u64, Time)>,
     /// The binding before, for [`Plant::RingReadable`](crate::base::plant::Plant::RingReadable).
     #[cfg(feature = "planted-bugs")]
@@ -68,12 +79,15 @@ pub(super) struct Slot {
 impl Slot {
     /// An empty slot.
     pub(super) fn new(line: transport::Slot, random: &mut Random) -> Self {
+        let outgoing = Outgoing::new(random);
+        let told = Told { next: outgoing.next(), packets: 0, sent: 256 };
         Self {
             line,
-            outgoing: Outgoing::new(random),
+            outgoing,
             binding: None,
             reserved: None,
             reported_at: None,
+            told,
             repaired: Vec::new(),
             #[cfg(feature = "planted-bugs")]
             past: None,
@@ -120,6 +134,21 @@ impl Slot {
                 })
             })
             .collect()
+    }
+
+    /// The part of its packets that the listener's link has lost, of 256, by the part of the numbers that
+    /// the listener's new report says is missing: not all were sent, for a publisher's gaps stay gaps. A
+    /// report does not know yet of what is on its way, so that a gap counts in the one after as well.
+    pub(super) fn lost_by_link(&mut self, missing: u8) -> u8 {
+        let (packets, _) = self.outgoing.sent();
+        let before = self.told;
+        let numbers = self.outgoing.next().saturating_sub(before.next);
+        let sent = u64::from(packets.wrapping_sub(before.packets)).saturating_mul(256);
+        let sent = sent.checked_div(numbers).unwrap_or(256).min(256);
+        self.told = Told { next: self.outgoing.next(), packets, sent };
+        let arrived = (256 - u64::from(missing)) * 256;
+        let arrived = arrived.checked_div(sent.min(before.sent)).unwrap_or(256);
+        u8::try_from(256_u64.saturating_sub(arrived)).unwrap_or(u8::MAX)
     }
 
     /// Whether a packet may be sent again now; remembers it if so.

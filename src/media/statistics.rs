@@ -12,6 +12,8 @@ pub enum DropReason {
     Malformed,
     /// A packet whose authentication failed, or that is a replay.
     NotAuthentic,
+    /// An ICE check from an address where another participant is.
+    AddressTaken,
     /// An authentic packet or check beyond what one participant may send.
     OverRate,
     /// A packet larger than any that a browser sends.
@@ -82,6 +84,7 @@ impl DropReason {
         Self::UnknownUfrag,
         Self::Malformed,
         Self::NotAuthentic,
+        Self::AddressTaken,
         Self::OverRate,
         Self::TooLarge,
         Self::UnknownSsrc,
@@ -122,6 +125,7 @@ impl DropReason {
             Self::UnknownUfrag => "unknown_ufrag",
             Self::Malformed => "malformed",
             Self::NotAuthentic => "not_authentic",
+            Self::AddressTaken => "address_taken",
             Self::OverRate => "over_rate",
             Self::TooLarge => "too_large",
             Self::UnknownSsrc => "unknown_ssrc",

@@ -1,6 +1,7 @@
 //! One participant's connection: ICE-lite, DTLS and SRTP as one machine.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::dtls::{Dtls, DtlsEvent, DtlsFailure, DtlsIdentity, RtcDtls};
@@ -223,6 +224,12 @@ impl Connection {
     /// The paths on which datagrams of this client may come.
     pub fn paths(&self) -> impl Iterator<Item = Path> {
         self.ice.paths()
+    }
+
+    /// When the first and the last authenticated check came from an address, while its consent lasts.
+    #[must_use]
+    pub fn checks_from(&self, remote: SocketAddr) -> Option<(Time, Time)> {
+        self.ice.checks_from(remote)
     }
 
     /// The user name fragments by which checks find this connection: two during an ICE restart.

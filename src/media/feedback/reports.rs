@@ -107,11 +107,21 @@ impl SenderClock {
     }
 }
 
+/// A sender report of ours.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    ssrc: Ssrc,
+    /// The middle bits of its NTP time.
+    ntp: u32,
+    /// When it left; nothing if another of this slot had the same time.
+    at: Option<Time>,
+}
+
 /// Round trips measured by our sender reports and the peer's answers.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct RoundTrip {
-    /// The last reports sent: their middle NTP bits and when they left.
-    sent: [(u32, Time); Self::REMEMBERED],
+    /// The last reports sent.
+    sent: [Option<Sent>; Self::REMEMBERED],
     next: usize,
     measured: Option<Duration>,
     /// What the handshake says, until there is a measurement.
@@ -124,10 +134,16 @@ impl RoundTrip {
     /// What is longer is a clock's fault, not the network's.
     const LONGEST: Duration = Duration::from_secs(5);
 
-    /// Remembers a sender report that leaves now.
-    pub(crate) fn sent(&mut self, ntp: u64, now: Time) {
+    /// Remembers a sender report of a slot that leaves now. Its NTP time is the publisher's word: where it
+    /// says the same twice, an answer does not tell which of the two it is to.
+    pub(crate) fn sent(&mut self, ssrc: Ssrc, ntp: u64, now: Time) {
+        let ntp = middle_of(ntp);
+        let mut at = Some(now);
+        for alike in self.sent.iter_mut().flatten().filter(|sent| (sent.ssrc, sent.ntp) == (ssrc, ntp)) {
+            (alike.at, at) = (None, None);
+        }
         if let Some(place) = self.sent.get_mut(self.next) {
-            *place = (middle_of(ntp), now);
+            *place = Some(Sent { ssrc, ntp, at });
         }
         self.next = (self.next + 1) % Self::REMEMBERED;
     }
@@ -137,8 +153,9 @@ impl RoundTrip {
         if block.last_sender_report == 0 {
             return None;
         }
-        let (_, at) = self.sent.iter().find(|(ntp, _)| *ntp == block.last_sender_report)?;
-        let trip = now.since(*at).checked_sub(from_report_units(block.delay))?;
+        let named = (block.ssrc, block.last_sender_report);
+        let sent = self.sent.iter().flatten().find(|sent| (sent.ssrc, sent.ntp) == named)?;
+        let trip = now.since(sent.at?).checked_sub(from_report_units(block.delay))?;
         if trip > Self::LONGEST {
             return None;
         }
@@ -189,7 +206,7 @@ mod tests {
     fn a_round_trip_is_what_the_peer_did_not_wait() {
         let mut trip = RoundTrip::default();
         let ntp = at(0).as_ntp();
-        trip.sent(ntp, at(0));
+        trip.sent(Ssrc(1), ntp, at(0));
         let mut block =
             Reception { first: Some(1), ..Reception::default() }.take_block(Ssrc(1), at(0)).unwrap();
         block.delay = in_report_units(Duration::from_millis(500));
@@ -199,6 +216,37 @@ mod tests {
         block.last_sender_report = middle_of(ntp);
         trip.learn(&block, at(580));
         assert_eq!(trip.measured().unwrap().as_millis(), 80);
+    }
+
+    #[test]
+    fn a_publisher_that_repeats_its_time_falsifies_no_round_trip() {
+        // Slots 1 and 2 are of a publisher that says one of three times each second; slot 3 is not.
+        let mut trip = RoundTrip::default();
+        let (mut honest, mut answered) = (0, 0);
+        for second in 0..600 {
+            let left = at(second * 1_000);
+            for ssrc in 1..=3 {
+                let ntp = if ssrc == 3 { left.as_ntp() } else { at(0).as_ntp() + ((second % 3) << 16) };
+                trip.sent(Ssrc(ssrc), ntp, left);
+                // It waits for 600 ms and is on its way for 100.
+                let block = ReportBlock {
+                    ssrc: Ssrc(ssrc),
+                    fraction_lost: 0,
+                    cumulative_lost: 0,
+                    highest_sequence: 0,
+                    jitter: 0,
+                    last_sender_report: middle_of(ntp),
+                    delay: in_report_units(Duration::from_millis(600)),
+                };
+                let learnt = trip.learn(&block, at(second * 1_000 + 700));
+                assert!(learnt.is_none_or(|trip| trip.as_millis() == 100), "{learnt:?}");
+                answered += u32::from(learnt.is_some());
+                honest += u32::from(learnt.is_some() && ssrc == 3);
+            }
+        }
+        assert_eq!(honest, 600);
+        assert!(answered < 700, "{answered}");
+        assert_eq!(trip.measured().unwrap().as_millis(), 100);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The agent: which checks it answers, and what they change.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::IceCredentials;
@@ -242,6 +243,12 @@ impl IceLite {
     /// The validated paths, at most [`super::MAX_PATHS`], in the order of their validation.
     pub fn paths(&self) -> impl Iterator<Item = Path> {
         self.paths.iter()
+    }
+
+    /// When the first and the last authenticated check came from an address, while its consent lasts.
+    #[must_use]
+    pub fn checks_from(&self, remote: SocketAddr) -> Option<(Time, Time)> {
+        self.paths.checks_from(remote)
     }
 
     /// When the last authenticated check came over a path that is still valid.

@@ -1,5 +1,6 @@
 //! The paths that authenticated checks came over, and the one that the peer chose.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::base::Time;
@@ -12,6 +13,8 @@ pub const MAX_PATHS: usize = 8;
 #[derive(Clone, Copy, Debug)]
 struct Validated {
     path: Path,
+    /// When the first authenticated check came over it.
+    since: Time,
     /// When the last authenticated check came over it.
     checked: Time,
     /// Whether a check under the current credentials came over it.
@@ -41,7 +44,7 @@ impl Paths {
             return Change { validated: false, evicted: None };
         }
         let evicted = if self.list.len() >= MAX_PATHS { self.evict() } else { None };
-        self.list.push(Validated { path, checked: now, current: true });
+        self.list.push(Validated { path, since: now, checked: now, current: true });
         Change { validated: true, evicted }
     }
 
@@ -103,6 +106,13 @@ impl Paths {
 
     pub(super) const fn is_empty(&self) -> bool {
         self.list.is_empty()
+    }
+
+    /// When the first and the last check came from an address.
+    pub(super) fn checks_from(&self, remote: SocketAddr) -> Option<(Time, Time)> {
+        let from = self.list.iter().filter(|known| known.path.remote == remote);
+        let times = from.map(|known| (known.since, known.checked));
+        times.reduce(|one, other| (one.0.min(other.0), one.1.max(other.1)))
     }
 
     /// When the last check came over any path that is still there.

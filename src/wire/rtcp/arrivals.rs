@@ -23,6 +23,8 @@ const REFERENCE_MICROS: u64 = 64_000;
 pub struct Arrivals {
     numbers: SequenceUnwrapper,
     waiting: Vec<(u64, Time)>,
+    /// The number after the last one that a feedback spoke of.
+    told_to: Option<u64>,
     statuses: Vec<Option<i16>>,
     sent_at: Option<Time>,
     count: u8,
@@ -63,7 +65,11 @@ impl Arrivals {
         let newest = self.waiting.last().map_or(0, |(number, _)| *number);
         let oldest = newest.saturating_sub(MAX_SPAN - 1);
         self.waiting.retain(|(number, _)| *number >= oldest);
-        let Some(&(base, first_at)) = self.waiting.first() else { return Ok(0) };
+        let Some(&(first, first_at)) = self.waiting.first() else { return Ok(0) };
+        // A sender counts only what it is told of: what was lost since the last feedback is told as well.
+        let untold = self.told_to.filter(|told_to| (oldest..first).contains(told_to));
+        let base = untold.unwrap_or(first);
+        self.told_to = self.told_to.max(Some(newest + 1));
         let reference = first_at.as_micros() / REFERENCE_MICROS;
         let mut before = reference * (REFERENCE_MICROS / TICK_MICROS);
         let mut expected = base;
@@ -100,6 +106,7 @@ impl Arrivals {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::Random;
     use crate::wire::rtcp::{RtcpPacket, packets};
 
     fn at(ms: u64) -> Time {
@@ -131,6 +138,69 @@ mod tests {
         ];
         assert_eq!(read, expected);
         assert!(!arrivals.is_due(at(100)), "nothing came since");
+    }
+
+    /// What the next feedback says: its reference time, and each number with its status.
+    fn told(arrivals: &mut Arrivals, now: Time) -> (u32, Vec<(u16, Option<i16>)>) {
+        let mut buffer = [0; 1_200];
+        let len = arrivals.write(now, Ssrc(1), Ssrc(2), &mut buffer).unwrap();
+        let Some(Ok(RtcpPacket::TransportFeedback(view))) = packets(&buffer[..len]).next() else {
+            panic!("no feedback")
+        };
+        (view.reference_time, view.statuses().collect())
+    }
+
+    #[test]
+    fn what_was_lost_between_two_feedbacks_is_told() {
+        let mut arrivals = Arrivals::default();
+        arrivals.note(65_530, at(1));
+        assert_eq!(told(&mut arrivals, at(10)).1, [(65_530, Some(4))], "nobody knows what was before");
+        // A burst over several intervals, and over the wrap.
+        arrivals.note(2, at(640));
+        let (reference, statuses) = told(&mut arrivals, at(650));
+        let lost = [65_531, 65_532, 65_533, 65_534, 65_535, 0, 1].map(|number| (number, None));
+        assert_eq!(statuses, [&lost[..], &[(2, Some(0))]].concat());
+        assert_eq!(reference, 1_000 + 10, "the time is that of the first that came");
+        // What is late is told when it comes, and takes nothing back.
+        arrivals.note(0, at(700));
+        assert_eq!(told(&mut arrivals, at(710)).1, [(0, Some(240))]);
+        arrivals.note(4, at(704));
+        assert_eq!(told(&mut arrivals, at(760)).1, [(3, None), (4, Some(0))]);
+    }
+
+    #[test]
+    fn a_leap_is_not_told_as_a_loss() {
+        let mut arrivals = Arrivals::default();
+        let span = u16::try_from(MAX_SPAN).unwrap();
+        arrivals.note(0, at(1));
+        told(&mut arrivals, at(1));
+        arrivals.note(span, at(2));
+        assert_eq!(told(&mut arrivals, at(60)).1.len(), usize::from(span), "all that one can speak of");
+        arrivals.note(2 * span + 1, at(130));
+        assert_eq!(told(&mut arrivals, at(130)).1.len(), 1);
+    }
+
+    #[test]
+    fn every_packet_is_told_of() {
+        let (mut arrivals, mut random) = (Arrivals::default(), Random::from_number(3));
+        let (mut came, mut lost) = (0, 0);
+        let (mut all_came, mut all_lost) = (0, 0);
+        for number in 0..10_000_u16 {
+            // The last comes, so that everything before it is told of.
+            if number == 9_999 || number == 0 || random.below(3) > 0 {
+                arrivals.note(number, at(u64::from(number) * 20));
+                all_came += 1;
+            } else {
+                all_lost += 1;
+            }
+            let now = at(u64::from(number) * 20 + 1);
+            if arrivals.is_due(now) || number == 9_999 && !arrivals.waiting.is_empty() {
+                let (_, statuses) = told(&mut arrivals, now);
+                came += statuses.iter().filter(|(_, status)| status.is_some()).count();
+                lost += statuses.iter().filter(|(_, status)| status.is_none()).count();
+            }
+        }
+        assert_eq!((came, lost), (all_came, all_lost));
     }
 
     #[test]
