@@ -79,7 +79,7 @@ pub enum DropReason {
 
 impl DropReason {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 34] = [
+    pub const ALL: [Self; 35] = [
         Self::UnknownSource,
         Self::UnknownUfrag,
         Self::Malformed,
