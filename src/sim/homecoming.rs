@@ -118,6 +118,7 @@ impl Simulation {
         let stays = standing(home.person)
             .is_some_and(|now| (now.group, now.placed_at) == (home.standing.group, home.standing.placed_at));
         let is_reached = listener.port_since + LANDED <= home.since
+            && listener.reached_since.is_some_and(|since| since <= home.since)
             && !listener.down.was_out(home.since)
             && !listener.up.was_out(home.since);
         if !stays || !is_reached || !listener.participant.as_ref().is_some_and(Participant::is_up) {

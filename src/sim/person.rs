@@ -47,6 +47,8 @@ pub(super) struct Person {
     pub(super) is_impostor: bool,
     /// Since when it has its port.
     pub(super) port_since: Time,
+    /// Since when the server knows that: its own checks are 5 s apart, and get lost.
+    pub(super) reached_since: Option<Time>,
     /// The number of the last event that was sent to its link.
     pub(super) last_event: u64,
     /// The earliest timer that is set.
@@ -86,6 +88,7 @@ impl Person {
             arrived: 0,
             is_impostor: false,
             port_since: Time(0),
+            reached_since: None,
             last_event: 0,
             timer: None,
         }
@@ -124,6 +127,7 @@ impl Person {
     /// Takes a socket that no datagram of before can reach.
     pub(super) fn next_port(&mut self, now: Time) {
         self.port_since = now;
+        self.reached_since = None;
         let port = self.socket.port;
         self.socket.port = if port >= 60_000 { 40_000 } else { port + 1 };
     }

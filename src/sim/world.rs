@@ -307,7 +307,10 @@ impl Simulation {
     fn person_receives(&mut self, to: Port, worker: usize, tag: &Tag, mut bytes: Vec<u8>) {
         self.trace.note(self.now, 2, to.person as u64);
         let person = self.people.get_mut(to.person).filter(|person| person.socket == to);
-        if let Some(participant) = person.and_then(|person| person.participant.as_mut()) {
+        if let Some(participant) = person.and_then(|person| {
+            person.reached_since.get_or_insert(self.now);
+            person.participant.as_mut()
+        }) {
             match participant.handle_datagram(self.now, worker_address(worker), &mut bytes) {
                 Some(heard) => {
                     let misses = participant.misses(self.now);
