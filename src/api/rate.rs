@@ -15,7 +15,7 @@ const REQUESTS_PER_SECOND: u64 = 200;
 const BURST: u64 = 400;
 
 /// Plain requests as which one counts whose answer grows with the whole meeting, or that tells a
-/// whole meeting of people, or that brings an offer: a media worker reads it, and does nothing else
+/// whole meeting of people or changes what all of them see, or that brings an offer: a media worker reads it, and does nothing else
 /// meanwhile.
 const WHOLE_MEETING: u64 = 20;
 
@@ -55,9 +55,14 @@ pub(super) const fn frame_rate() -> Bucket {
 pub(super) fn cost_of(request: &Request) -> u64 {
     let given = |name: &str| request.params.get(name).filter(|value| !value.is_null());
     match Method::from_str(&request.method) {
-        Ok(Method::JoinRoom | Method::RestartIce | Method::Replay | Method::CreateAndInviteBreakoutRoom) => {
-            WHOLE_MEETING
-        }
+        Ok(
+            Method::JoinRoom
+            | Method::RestartIce
+            | Method::Replay
+            | Method::CreateAndInviteBreakoutRoom
+            | Method::SetMicrophone
+            | Method::SetCamera,
+        ) => WHOLE_MEETING,
         Ok(Method::ListBreakoutRooms) => ALL_ROOMS,
         Ok(Method::InviteToBreakOutRoom) => {
             let clients = given("clients").and_then(Value::as_array).map_or(0, Vec::len);
@@ -101,6 +106,7 @@ mod tests {
         assert_eq!((0..100).filter(|_| rate.allow(start, replay)).count(), 20);
         assert_eq!(cost("joinRoom", json!({"resume": "x"})), 20);
         assert_eq!(cost("restartIce", json!({"sdp": "v=0"})), 20);
+        assert_eq!(cost("setCamera", json!({"on": true})), 20);
         assert_eq!(cost("pause", json!({})), 1);
         assert_eq!(cost("noSuchMethod", json!({})), 1);
         let everybody = cost("inviteToBreakOutRoom", json!({"clients": vec!["x"; 190]}));

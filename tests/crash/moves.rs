@@ -69,9 +69,9 @@ struct Actor {
 
 impl Actor {
     fn wish(&mut self) -> Wish {
-        let pick = self.random.below(8);
+        let pick = self.random.below(32);
         match (self.moves, self.moderates) {
-            (true, true) if pick == 0 => Wish::MuteAll(!self.known.muted),
+            (true, true) if pick % 8 == 0 => Wish::MuteAll(!self.known.muted),
             (false, true) if self.known.rooms.len() >= 6 => Wish::DestroyAll,
             (false, true) => Wish::MakeRoom,
             (false, false) => Wish::Microphone(self.known.silent),
@@ -88,6 +88,10 @@ impl Actor {
     async fn act(mut self, moves: Arc<AtomicU64>, acked: Arc<AtomicU64>) -> Self {
         loop {
             let wish = self.wish();
+            if !self.moves && matches!(wish, Wish::Microphone(_)) {
+                // Ten a second are allowed.
+                tokio::time::sleep(Duration::from_millis(110)).await;
+            }
             let (method, params) = match &wish {
                 Wish::Move(Some(room)) => {
                     let stream = json!({"audio": true, "video": false});
