@@ -71,11 +71,11 @@ impl Actor {
     fn wish(&mut self) -> Wish {
         let pick = self.random.below(32);
         match (self.moves, self.moderates) {
-            (true, true) if pick % 8 == 0 => Wish::MuteAll(!self.known.muted),
+            (true, true) if pick < 4 => Wish::MuteAll(!self.known.muted),
             (false, true) if self.known.rooms.len() >= 6 => Wish::DestroyAll,
             (false, true) => Wish::MakeRoom,
             (false, false) => Wish::Microphone(self.known.silent),
-            (true, _) if pick == 1 => Wish::Microphone(self.known.silent),
+            (true, _) if pick == 4 => Wish::Microphone(self.known.silent),
             (true, _) if self.known.place.is_some() => Wish::Move(None),
             (true, _) => {
                 let room = self.random.below(self.rooms.len() as u64) as usize;

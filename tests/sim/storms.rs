@@ -23,7 +23,7 @@ impl Sum {
     fn run(&mut self, options: SimulationOptions) {
         let report = run(options.clone());
         for (invariant, violations) in &report.by_invariant {
-            let mut tally = Tally::of("invariants", *invariant);
+            let mut tally = Tally::of("invariants", invariant.clone());
             tally.count(*violations, "violations");
             tally.fail();
         }
