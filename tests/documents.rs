@@ -149,6 +149,8 @@ fn every_metric_and_every_reason_is_in_its_table() {
     assert_eq!(documented, known);
     let reasons = OPERATING.split_once("Reasons of dropped packets").unwrap().1;
     let documented: BTreeSet<String> = rows(reasons).flat_map(|row| words(row[0])).collect();
-    let known: BTreeSet<String> = DropReason::ALL.iter().map(|reason| reason.name().to_owned()).collect();
+    let media = DropReason::ALL.iter().map(|reason| reason.name());
+    let edge = anteroom::telemetry::DropReason::ALL.iter().map(|reason| reason.label());
+    let known: BTreeSet<String> = media.chain(edge).map(str::to_owned).collect();
     assert_eq!(documented, known);
 }

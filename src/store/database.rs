@@ -1,6 +1,8 @@
 //! The SQLite database of a store: one table of records, and a row that says what is in it.
 
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -80,6 +82,8 @@ pub(super) struct Database {
 
 /// Opens a connection to a database, which is made if it is not there.
 pub(super) fn connect(path: &Path, synchronous: &str) -> rusqlite::Result<Connection> {
+    // SQLite would let all accounts read it, and its journal with it. What is wrong with the path it says itself.
+    let _ = OpenOptions::new().append(true).create(true).mode(0o600).open(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(WAIT)?;
     let mode: String = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;

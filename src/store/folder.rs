@@ -1,8 +1,8 @@
 //! The folder of a store: made, locked, and set aside.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError, rename};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError, rename, set_permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -29,7 +29,10 @@ impl Folder {
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mark = options.open(&name).map_err(failed(&name))?;
         match mark.try_lock() {
-            Ok(()) => Ok(Self { path: path.to_owned(), mark }),
+            Ok(()) => {
+                keep_to_itself(path).map_err(failed(path))?;
+                Ok(Self { path: path.to_owned(), mark })
+            }
             Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(error)) => Err(StoreError::Io { path: name, error }),
         }
@@ -77,4 +80,16 @@ impl Folder {
         rename(&self.path, &aside)?;
         Ok(aside)
     }
+}
+
+/// No other account may read the files, whoever may read the folder: an operator's own can be open to all. The
+/// database's journal has the rights of the database.
+fn keep_to_itself(folder: &Path) -> io::Result<()> {
+    for name in ["mark", "seed", "rooms.db", "rooms.db-wal", "rooms.db-shm"] {
+        match set_permissions(folder.join(name), Permissions::from_mode(0o600)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+    }
+    Ok(())
 }

@@ -15,6 +15,9 @@ macro_rules! reasons {
         pub enum $name { $($(#[$variant_doc])* $variant,)+ }
 
         impl $name {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
             /// The value of the label `reason`.
             #[must_use]
             pub const fn label(self) -> &'static str {
@@ -150,7 +153,7 @@ impl Metrics {
         let r = &registry;
         let build = gauges(r, "anteroom_build_info", "Always 1; the version is a label.", "version")?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        Ok(Self {
+        let metrics = Self {
             rooms: gauge(r, "anteroom_rooms", "Parent rooms.")?,
             breakout_rooms: gauge(r, "anteroom_breakout_rooms", "Live breakout rooms.")?,
             participants: gauge(r, "anteroom_participants", "Participants, connected or held.")?,
@@ -198,7 +201,26 @@ impl Metrics {
                 "cause",
             )?,
             registry,
-        })
+        };
+        metrics.begin();
+        Ok(metrics)
+    }
+
+    /// Counters of reasons begin at 0 and not with their first count, which nobody who asks for an increase
+    /// would see.
+    fn begin(&self) {
+        for reason in RefusedLink::ALL {
+            self.links_refused.with_label_values(&[reason.label()]).reset();
+        }
+        for reason in RefusedFrame::ALL {
+            self.frames_refused.with_label_values(&[reason.label()]).reset();
+        }
+        for reason in DropReason::ALL {
+            self.packets_dropped(reason.label()).reset();
+        }
+        for cause in ["panic", "fence", "error"] {
+            self.worker_restarts.with_label_values(&[cause]).reset();
+        }
     }
 
     /// Sets the gauges that follow from what control holds.

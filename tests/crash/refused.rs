@@ -1,6 +1,7 @@
 //! Stores that cannot be had: the server says why and does not start; or goes on, and says that too.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -25,6 +26,33 @@ fn a_second_server_on_the_same_store_is_refused() {
     // Whoever was killed holds it no longer.
     drop(home.start());
     assert!(home.set_aside().is_empty());
+}
+
+/// Resume secrets are in it, and an operator's folder may be open to all.
+#[test]
+fn a_store_is_its_servers_alone_wherever_it_is() {
+    let home = Home::new();
+    fs::create_dir(home.store()).unwrap();
+    fs::set_permissions(home.store(), fs::Permissions::from_mode(0o755)).unwrap();
+    let server = home.start();
+    assert_eq!(server.admin("POST /v1/rooms", "{\"name\": \"board\"}").0, 201);
+    let modes = || -> Vec<(String, u32)> {
+        let entries = fs::read_dir(home.store()).unwrap().map(Result::unwrap);
+        let mode = |entry: fs::DirEntry| {
+            (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().permissions().mode() & 0o777)
+        };
+        entries.map(mode).collect()
+    };
+    let found = modes();
+    assert!(found.len() >= 4 && found.iter().all(|(_, mode)| *mode == 0o600), "{found:?}");
+    // One that was readable is not any more.
+    server.kill();
+    let open = fs::Permissions::from_mode(0o644);
+    modes().iter().for_each(|(name, _)| fs::set_permissions(home.store().join(name), open.clone()).unwrap());
+    let server = home.start();
+    assert!(server.is_ready());
+    let found = modes();
+    assert!(found.iter().all(|(_, mode)| *mode == 0o600), "{found:?}");
 }
 
 #[test]
