@@ -138,6 +138,11 @@ impl Simulation {
     }
 
     fn refused(&mut self, at: usize, method: Method, result: u64) {
+        // As many rooms as a session may have, and the storm, which is at work, knows none of them: they were
+        // made while it was told late that others are gone.
+        if result == 1_726 && self.storm.rooms.is_empty() && self.storm.steps > 0 {
+            self.request(at, Method::DestroyAllBreakOutSession, json!({}));
+        }
         if method == Method::JoinRoom {
             let Some(person) = self.people.get_mut(at) else { return };
             // 1729: the seat is gone, or the secret was used. 5107: somebody else is at it.

@@ -36,7 +36,7 @@ pub(super) struct Storm {
     random: Random,
     /// Rooms that somebody was told of; some may be gone.
     pub(super) rooms: Vec<String>,
-    steps: u64,
+    pub(super) steps: u64,
     /// The phase that begins next, and the step at which.
     turn_at: Option<(u64, Phase)>,
     /// Nothing happens by itself: a story says what does.
