@@ -124,7 +124,7 @@ impl Worker {
         };
         let stream = self.streams.get_mut(stream_key).ok_or(DropReason::UnknownSsrc)?;
         match refusal {
-            Some(DropReason::Unbound) => stream.miss(true),
+            Some(DropReason::Unbound) => stream.unheard(&incoming.info),
             Some(_) => stream.refused(incoming.info.index),
             None => {}
         }

@@ -97,6 +97,7 @@ pub(super) struct Stream {
     fresh: u32,
     hole: Hole,
     losses: Bucket,
+    /// The newest packet that went on, or that nobody was bound to hear.
     newest: Option<(u64, u32, Time)>,
 }
 
@@ -225,7 +226,7 @@ impl Stream {
     }
 
     /// Notes that nobody here was sent a packet.
-    pub(super) const fn miss(&mut self, fresh: bool) {
+    const fn miss(&mut self, fresh: bool) {
         if fresh {
             self.hole = Hole::Fresh;
         } else if matches!(self.hole, Hole::None) {
@@ -233,8 +234,17 @@ impl Stream {
         }
     }
 
-    /// Notes that a packet was refused. One that is older than what went on last leaves no hole: what
-    /// decoders have entered is behind it.
+    /// Notes that nobody here is bound to be sent a packet. One that comes later and is older does not end the
+    /// hole: who is bound meanwhile would take this number for lost.
+    pub(super) fn unheard(&mut self, info: &PacketInfo) {
+        self.miss(true);
+        if self.newest.is_none_or(|(index, ..)| info.index > index) {
+            self.newest = Some((info.index, info.timestamp, info.arrived));
+        }
+    }
+
+    /// Notes that a packet was refused. One that is older than the newest leaves no hole: what decoders have
+    /// entered is behind it.
     pub(super) fn refused(&mut self, index: u64) {
         if self.newest.is_none_or(|(newest, ..)| index > newest) {
             self.left_out(true);
@@ -382,6 +392,15 @@ mod tests {
         stream.refused(9);
         assert_eq!(stretch(&mut stream, packet(11)), (segment, fresh));
         stream.refused(12);
+        assert_eq!(stretch(&mut stream, packet(13)), (segment + 1, fresh + 1));
+    }
+
+    #[test]
+    fn what_nobody_heard_stays_a_hole_behind_an_older_packet() {
+        let mut stream = stream(Kind::Audio);
+        stream.unheard(&packet(11));
+        let (segment, fresh) = stretch(&mut stream, packet(10));
+        assert_eq!(stretch(&mut stream, packet(12)), (segment + 1, fresh + 1));
         assert_eq!(stretch(&mut stream, packet(13)), (segment + 1, fresh + 1));
     }
 

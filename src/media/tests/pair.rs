@@ -327,6 +327,29 @@ fn who_comes_anew_is_heard_again_and_who_is_gone_leaves_nothing() {
     }
 }
 
+#[test]
+fn a_first_packet_that_the_second_overtakes_leaves_no_number_out_elsewhere() {
+    let mut pair = Pair::new(10);
+    (1..=4).for_each(|id| pair.join(id, 1));
+    let packets: Vec<_> =
+        (0..4).map(|_| pair.worlds[home(2)].packet(2, Kind::Audio, SILENT, &[0x78])).collect();
+    let mut heard = Vec::new();
+    // Only by the second does the other worker learn of the voice.
+    for at in [1, 0, 2, 3] {
+        pair.worlds[home(2)].hand_in(2, packets[at].clone());
+        heard.extend(pair.flush().into_iter().filter(|heard| home(heard.listener) != home(2)));
+        pair.pass(5);
+    }
+    for listener in [1, 3] {
+        let of = || heard.iter().filter(|heard| heard.listener == listener);
+        assert!(of().map(|heard| heard.mark().2).eq([1, 3, 4]), "nobody was bound when the second came");
+        let sequences: Vec<u16> = of().map(|heard| heard.view().sequence()).collect();
+        let steps: Vec<u16> = sequences.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
+        assert_eq!(steps, [1, 1]);
+    }
+    pair.check_conservation();
+}
+
 /// What control does with a move: first everybody revokes, then everybody grants.
 struct Moving {
     placements: Vec<Placement>,
