@@ -82,6 +82,15 @@ impl Folder {
     }
 }
 
+impl Drop for Folder {
+    /// Not by closing alone: a process that another thread is just starting shares the lock until it runs a
+    /// program of its own.
+    fn drop(&mut self) {
+        // What has no lock any more needs none taken off.
+        let _ = self.mark.unlock();
+    }
+}
+
 /// No other account may read the files, whoever may read the folder: an operator's own can be open to all. The
 /// database's journal has the rights of the database.
 fn keep_to_itself(folder: &Path) -> io::Result<()> {
