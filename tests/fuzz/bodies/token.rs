@@ -74,10 +74,11 @@ pub fn token(data: &[u8]) {
     let (checked, lapsed) = (door.check(&token, NOW), door.lapsed(&token, NOW));
     assert!(checked.is_err() || lapsed.is_none());
     let Some(found) = checked.ok().or(lapsed) else { return };
-    let header: Value = serde_json::from_slice(header).unwrap();
+    // The library passes over what it does not need, be it text or not.
+    let header: Value = serde_json::from_str(&String::from_utf8_lossy(header)).unwrap();
     assert_eq!(header["alg"], "HS256");
     for name in [&found.room, &found.name] {
-        assert!((1..=128).contains(&name.len()) && is_showable(name));
+        assert!((1..=128).contains(&name.chars().count()) && is_showable(name));
     }
     let expires = found.expires_at.as_micros() / 1_000_000;
     assert_eq!(found.lapsed, expires + LEEWAY <= NOW);
