@@ -14,7 +14,8 @@ use tokio::time::timeout;
 
 use super::refuse::HttpRefusal;
 use super::router::Doors;
-use super::token::{MAX_NAME, check_text};
+use super::token::check_text;
+use crate::base::MAX_NAME;
 use crate::message::{AdminReply, AdminRequest, RoomSettings};
 
 /// Bytes of the body of a request: room settings are a few hundred.

@@ -15,8 +15,8 @@ const REQUESTS_PER_SECOND: u64 = 200;
 const BURST: u64 = 400;
 
 /// Plain requests as which one counts whose answer grows with the whole meeting, or that tells a
-/// whole meeting of people or changes what all of them see, or that brings an offer: a media worker reads it, and does nothing else
-/// meanwhile.
+/// whole meeting of people or changes what all of them see, or that brings an offer: a media worker
+/// reads it, and does nothing else meanwhile.
 const WHOLE_MEETING: u64 = 20;
 
 /// Plain requests as which one counts whose answer grows with the breakout rooms.

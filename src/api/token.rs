@@ -7,14 +7,11 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::settings::TokenSettings;
-use crate::base::{Random, Time, is_showable};
+use crate::base::{Random, Time, is_name};
 use crate::message::{Claims, Role};
 
 /// A token with all its claims at their limits is a quarter of this.
 const MAX_TOKEN_BYTES: usize = 4_096;
-
-/// Characters of a room's name, and of a participant's, which everybody is told.
-pub(super) const MAX_NAME: usize = 128;
 
 /// How long, in seconds, a development token lasts.
 const DEVELOPMENT_SECONDS: u64 = 3_600;
@@ -207,8 +204,7 @@ fn validation(audience: Option<&str>) -> Validation {
 
 /// Whether a text can be shown to people and kept as a name.
 pub(super) fn check_text(claim: &'static str, text: &str) -> Result<(), TokenRefusal> {
-    let is_good = is_showable(text) && text.chars().count() <= MAX_NAME;
-    if is_good { Ok(()) } else { Err(TokenRefusal::BadName(claim)) }
+    if is_name(text) { Ok(()) } else { Err(TokenRefusal::BadName(claim)) }
 }
 
 #[cfg(test)]

@@ -21,5 +21,5 @@ pub use ids::{
 pub use kind::{Kind, KindSet};
 pub use random::Random;
 pub use secret::Secret;
-pub use text::is_showable;
+pub use text::{MAX_NAME, is_name, is_showable};
 pub use time::Time;

@@ -9,6 +9,15 @@ pub fn is_showable(text: &str) -> bool {
     !text.trim().is_empty() && !text.chars().any(is_bad)
 }
 
+/// Longest name, in characters. Longer ones break every screen.
+pub const MAX_NAME: usize = 128;
+
+/// Whether a text can be a name for people, of a room or of somebody.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    is_showable(text) && text.chars().count() <= MAX_NAME
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

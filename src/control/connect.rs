@@ -170,6 +170,7 @@ impl Session {
 
     /// A seat's link shows that its client was told the newest secret: the one before it is used up.
     pub(super) fn secret_is_known(&mut self, client: ClientId) {
+        // Looked at first: a seat that is reached for is written anew.
         if self.seats.get(&client).is_some_and(|seat| seat.previous.is_some())
             && let Some(seat) = self.seats.get_mut(&client)
         {

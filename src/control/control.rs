@@ -7,14 +7,14 @@ use super::connect::JoinRoom;
 use super::context::{Context, SeatRef, SessionId};
 use super::denied::Denied;
 use super::log::LoggedEvent;
-use super::params::{MAX_NAME, Params, is_name};
+use super::params::Params;
 use super::reply::ReplyTo;
 use super::requests::refuse;
 use super::save::Misfit;
 use super::session::Session;
 use super::settings::ControlSettings;
 use super::view::{SessionView, Totals};
-use crate::base::{Deadlines, Epoch, LinkId, ParticipantId, Random, Time, WorkerId};
+use crate::base::{Deadlines, Epoch, LinkId, MAX_NAME, ParticipantId, Random, Time, WorkerId, is_name};
 use crate::message::saved::{Change, Key, Record};
 use crate::message::{
     AdminReply, AdminRequest, Claims, ControlInput, ControlOutput, EndReason, MediaCommand, MediaReport,

@@ -8,11 +8,11 @@ use super::breakout::Breakout;
 use super::context::Context;
 use super::denied::Denied;
 use super::log::Audience;
-use super::params::{MAX_NAME, Params, whole};
+use super::params::{Params, whole};
 use super::reply::Answer;
 use super::seat::Place;
 use super::session::Session;
-use crate::base::{BreakoutId, ClientId, Kind, KindSet};
+use crate::base::{BreakoutId, ClientId, Kind, KindSet, MAX_NAME};
 use crate::control::settings::CreateBy;
 use crate::message::{BreakoutDetails, Event, Refusal};
 

@@ -5,22 +5,14 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use super::denied::Denied;
-use crate::base::{BreakoutId, ClientId, Kind, Mid, is_showable};
+use crate::base::{BreakoutId, ClientId, Kind, Mid, is_name};
 use crate::message::{Refusal, Role, RoomMode, Tracks};
 
 /// Most entries of a list. A session has no more seats.
 const MAX_LIST: usize = 1_000;
 
-/// Longest name, in characters. Longer ones break every screen.
-pub(super) const MAX_NAME: usize = 128;
-
 /// Most m-lines that `tracks` may name. An offer has no more.
 const MAX_TRACKS: usize = 32;
-
-/// Whether a text can be a name for people.
-pub(super) fn is_name(text: &str) -> bool {
-    is_showable(text) && text.chars().count() <= MAX_NAME
-}
 
 /// A whole number of at least 0, however it is written: `3`, `3.0` and `3e0` are one number to most
 /// languages. One beyond all limits is as large as any.
@@ -68,7 +60,7 @@ impl<'a> Params<'a> {
         }
     }
 
-    /// A name for people, of at most [`MAX_NAME`] characters.
+    /// A name for people, of at most [`crate::base::MAX_NAME`] characters.
     pub(super) fn optional_name(self, name: &str) -> Result<Option<&'a str>, Denied> {
         let Some(text) = self.optional_text(name)? else { return Ok(None) };
         if !is_name(text) {

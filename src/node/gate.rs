@@ -6,7 +6,8 @@ use crate::base::Time;
 use crate::message::Intake;
 use crate::telemetry::{Metrics, memory_limit_bytes, resident_bytes};
 
-/// How often memory is looked at: people who join as fast as they can take less than a hundredth of it meanwhile.
+/// How often memory is looked at: people who join as fast as they can take less than a hundredth of it
+/// meanwhile.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Of the limit, in hundredths, from where on nobody new is let in. What is left is for those who are
