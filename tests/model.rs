@@ -109,7 +109,7 @@ fn fail(seed: u64, script: &[Step], error: &str) -> ! {
 }
 
 /// Seeds that every run begins with.
-const COMMITTED: [u64; 10] = [
+const COMMITTED: [u64; 11] = [
     1,
     2,
     3,
@@ -120,6 +120,7 @@ const COMMITTED: [u64; 10] = [
     1_795_391_377_921_831_397,
     1_882_905_586_780_080_278,
     1_882_922_615_631_251_107,
+    1_882_951_643_966_735_230,
 ];
 
 fn number(name: &str) -> Option<u64> {

@@ -84,7 +84,12 @@ impl Session {
     ) -> Result<Answer, Denied> {
         let join = JoinRoom::read(params)?;
         let secret = join.resume.ok_or(Refusal::AlreadyActive)?;
-        let secret = self.seat(client)?.opened_by(secret).ok_or_else(seat_gone)?;
+        let seat = self.seat(client)?;
+        if seat.link != Some(reply.link) {
+            // It waited, and the link was lost or replaced meanwhile: it takes the seat from nobody.
+            return Err(Denied::new(Refusal::JoinFailed, "This connection has lost its seat."));
+        }
+        let secret = seat.opened_by(secret).ok_or_else(seat_gone)?;
         self.come_back(cx, client, reply, join, secret)
     }
 

@@ -284,3 +284,53 @@ fn a_link_that_is_gone_before_the_answer_takes_no_seat() {
     world.wait(Duration::from_secs(60));
     assert_eq!(world.control.totals().rooms, 0);
 }
+
+#[test]
+fn a_wish_to_come_back_that_had_to_wait_takes_the_seat_from_nobody() {
+    for (offer, replaced) in [(None, false), (Some("offer"), false), (None, true), (Some("offer"), true)] {
+        let mut world = World::default();
+        let moderator = world.moderator("Mia");
+        let guest = world.participant("Gus");
+        let room = make_room(&mut world, &moderator);
+        invite(&mut world, &moderator, &[&guest], &room);
+        enter(&mut world, &guest, &room);
+        world.manners.moves = false;
+        let clear = world.send(moderator.link, Method::ClearAllBreakOutSession, json!({}));
+        let mut params = json!({"resume": guest.resume});
+        params.as_object_mut().unwrap().extend(offer.map(|offer| ("sdp".to_owned(), json!(offer))));
+        let wish = world.send(guest.link, Method::JoinRoom, params);
+        let back = replaced.then(|| world.come_back(&guest, None));
+        if !replaced {
+            world.close(guest.link);
+        }
+        world.move_now();
+        assert_eq!(world.ack(moderator.link, &clear)["result"], 0);
+        let media = world.view().media[&guest.client()];
+        assert_eq!((media.signalling, media.media), (replaced, true), "{offer:?}");
+        if let Some(back) = back {
+            assert!(!world.closed.contains_key(&back.link), "{offer:?}");
+            assert_eq!(world.ack(back.link, &wish)["result"], 1729);
+        }
+    }
+}
+
+#[test]
+fn a_wish_to_come_back_that_had_to_wait_may_know_the_secret_before() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    let room = make_room(&mut world, &moderator);
+    invite(&mut world, &moderator, &[&guest], &room);
+    enter(&mut world, &guest, &room);
+    world.manners = Manners { answers: false, connects: false, moves: false };
+    // The second is written before the first is answered with a new secret.
+    let params = json!({"resume": guest.resume, "sdp": "offer"});
+    let first = world.send(guest.link, Method::JoinRoom, params.clone());
+    world.send(moderator.link, Method::ClearAllBreakOutSession, json!({}));
+    let second = world.send(guest.link, Method::JoinRoom, params);
+    world.answer_now();
+    assert_eq!(world.ack(guest.link, &first)["result"], 0);
+    world.move_now();
+    assert_eq!(world.ack(guest.link, &second)["result"], 0);
+    assert_eq!(world.view().seats[&guest.client()].breakout(), None);
+}

@@ -40,6 +40,9 @@ impl World {
     /// A request came over a link; `role` is that of a new participant.
     pub fn take(&mut self, link: LinkId, request: Request, role: Option<Role>) -> Check {
         if let Some(client) = self.attached.get(&link).copied() {
+            if request.method != "joinRoom" {
+                self.given.remove(&client);
+            }
             self.deferred.push_back((link, client, request));
             return Ok(());
         }
@@ -55,7 +58,8 @@ impl World {
     fn take_seat(&mut self, link: LinkId, request: &Request, role: Option<Role>) -> Check {
         let Some(role) = role else {
             let secret = request.params["resume"].as_str().unwrap();
-            let client = self.secrets.iter().find(|(_, known)| *known == secret).map(|(client, _)| *client);
+            let mut known = self.secrets.iter().chain(&self.given);
+            let client = known.find(|(_, known)| *known == secret).map(|(client, _)| *client);
             return match client.filter(|client| self.session.seats.contains_key(client)) {
                 Some(client) => self.come_back(link, client, request),
                 None => {
@@ -70,29 +74,38 @@ impl World {
             self.refuse(link, None, request, Refusal::RoomFull);
             return Ok(());
         }
-        self.arrive(link, &request.id, role, None)
+        self.arrive(link, &request.id, role, None, None)
     }
 
     /// The worker is asked to answer an offer.
-    fn arrive(&mut self, link: LinkId, id: &str, role: Role, back: Option<(ClientId, bool)>) -> Check {
+    fn arrive(
+        &mut self,
+        link: LinkId,
+        id: &str,
+        role: Role,
+        back: Option<(ClientId, bool)>,
+        given: Option<String>,
+    ) -> Check {
         if self.out.connects.is_empty() {
             return Err(format!("no offer is passed on for {id}"));
         }
         let (participant, epoch) = self.out.connects.remove(0);
-        self.arrivals.push(Arrival { id: id.to_owned(), link, at: self.now, role, participant, epoch, back });
+        let (id, at) = (id.to_owned(), self.now);
+        self.arrivals.push(Arrival { id, link, at, role, participant, epoch, back, given });
         Ok(())
     }
 
     fn come_back(&mut self, link: LinkId, client: ClientId, request: &Request) -> Check {
         let waits = self.arrivals.iter().any(|arrival| arrival.back.is_some_and(|(c, _)| c == client));
+        let given = request.params["resume"].as_str().map(str::to_owned);
         let seat = self.session.seat(client);
         if waits {
             self.refuse(link, Some(client), request, Refusal::RequestInProgress);
         } else if request.params.contains_key("sdp") {
             let knew = std::mem::replace(&mut seat.known, true);
-            return self.arrive(link, &request.id, Role::Participant, Some((client, knew)));
+            return self.arrive(link, &request.id, Role::Participant, Some((client, knew)), given);
         } else if seat.media {
-            self.attach(link, client);
+            self.attach(link, client, given);
             self.owe(link, Some(client), &request.id, 0);
         } else {
             self.refuse(link, Some(client), request, Refusal::JoinFailed);
@@ -100,7 +113,10 @@ impl World {
         Ok(())
     }
 
-    fn attach(&mut self, link: LinkId, client: ClientId) {
+    /// The newest secret is in the ack; the one that was given holds on.
+    fn attach(&mut self, link: LinkId, client: ClientId, given: Option<String>) {
+        self.secrets.remove(&client);
+        self.given.extend(given.map(|given| (client, given)));
         let before = self.attached.iter().find(|(_, c)| **c == client).map(|(link, _)| *link);
         if let Some(before) = before.filter(|before| *before != link) {
             self.attached.remove(&before);
@@ -140,9 +156,10 @@ impl World {
         self.known.insert(key, Known { at: self.now, link, code: None, ack: None });
         match request.method.parse() {
             Ok(Method::JoinRoom) => {
-                let right =
-                    request.params["resume"].as_str() == self.secrets.get(&client).map(String::as_str);
-                if right {
+                let secret = request.params["resume"].as_str();
+                let known = [self.secrets.get(&client), self.given.get(&client)];
+                let speaks_for_it = self.attached.get(&link) == Some(&client);
+                if speaks_for_it && known.iter().flatten().any(|known| secret == Some(known)) {
                     return self.come_back(link, client, request);
                 }
                 self.refuse(link, Some(client), request, Refusal::JoinFailed);
@@ -343,7 +360,7 @@ impl World {
                 }
                 (self.session.seat(client).media, self.session.seat(client).dtls) = (true, false);
                 if self.links.contains_key(link) {
-                    self.attach(*link, client);
+                    self.attach(*link, client, arrival.given.clone());
                     self.owe(*link, Some(client), id, 0);
                 } else {
                     // Nobody has the answer.
@@ -367,7 +384,7 @@ impl World {
         self.clients.insert(*participant, client);
         self.connections.insert(*participant, *epoch);
         self.session.sit_down(client, arrival.role == Role::Moderator);
-        self.attach(*link, client);
+        self.attach(*link, client, None);
         self.owe(*link, Some(client), id, 0);
         Ok(())
     }

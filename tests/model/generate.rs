@@ -73,7 +73,7 @@ pub fn step(random: &mut Random, habits: &Habits, known: &impl Known) -> Step {
     if known.seat_of(who).is_none() {
         let role = if chance(random, 35) { Role::Moderator } else { Role::Participant };
         return if known.may_resume(who) && chance(random, 20) {
-            Step::Resume { who, offer: Some(offer(random)), over_new: true }
+            Step::Resume { who, offer: Some(offer(random)), over_new: true, by_old: false }
         } else {
             Step::Join { who, role, offer: offer(random) }
         };
@@ -81,9 +81,14 @@ pub fn step(random: &mut Random, habits: &Habits, known: &impl Known) -> Step {
     if known.seat_of(who).is_some_and(|seat| seat.held_since.is_some()) && chance(random, 40) {
         let lost = known.seat_of(who).is_some_and(|seat| !seat.media);
         let offer = (lost || chance(random, 30)).then(|| offer(random));
-        return Step::Resume { who, offer, over_new: chance(random, 60) };
+        return resume(random, who, offer);
     }
     if chance(random, habits.trouble) { trouble(random, who) } else { request(random, habits, who, known) }
+}
+
+fn resume(random: &mut Random, who: usize, offer: Option<Offer>) -> Step {
+    let draw = random.below(100);
+    Step::Resume { who, offer, over_new: draw < 55, by_old: (45..65).contains(&draw) }
 }
 
 fn trouble(random: &mut Random, who: usize) -> Step {
@@ -92,7 +97,7 @@ fn trouble(random: &mut Random, who: usize) -> Step {
         6..=9 => Step::LoseMedia { who },
         10..=12 => {
             let offer = chance(random, 50).then(|| offer(random));
-            Step::Resume { who, offer, over_new: chance(random, 50) }
+            resume(random, who, offer)
         }
         13..=19 => Step::DtlsDone { who },
         20..=24 => Step::Prompt(false),

@@ -48,7 +48,8 @@ pub struct Outputs {
     told: Vec<(ParticipantId, Epoch)>,
     batches: Vec<(BatchId, Vec<ParticipantId>)>,
     replays: Vec<Replayed>,
-    events: Vec<(LinkId, u64, u64, &'static str)>,
+    /// With the placement that some of them tell of.
+    events: Vec<(LinkId, u64, u64, &'static str, Option<Epoch>)>,
     closed: Vec<LinkId>,
 }
 
@@ -85,8 +86,8 @@ impl World {
             ControlOutput::Frame { link, frame: Frame::Ack { id, ack, seq, data } } => {
                 self.out.acks.push(Ack { link, id, name: ack, seq, data });
             }
-            ControlOutput::Frame { link, frame: Frame::Event { seq, prev, event, .. } } => {
-                self.out.events.push((link, seq, prev, event));
+            ControlOutput::Frame { link, frame: Frame::Event { seq, prev, event, data } } => {
+                self.out.events.push((link, seq, prev, event, data["epoch"].as_u64().map(Epoch)));
             }
             ControlOutput::CloseLink { link, .. } => self.out.closed.push(link),
             ControlOutput::Media { command, .. } => {
@@ -193,8 +194,10 @@ impl World {
             let client: ClientId = data["clientId"].as_str().unwrap().parse().unwrap();
             let secret = data["resume"].as_str().unwrap().to_owned();
             self.secrets.insert(client, secret.clone());
+            self.heard_of.extend(data["epoch"].as_u64().map(|epoch| (client, Epoch(epoch))));
             let person = &mut self.people[self.links[&link]];
-            (person.client, person.secret) = (Some(client), Some(secret));
+            person.client = Some(client);
+            person.secret_before = person.secret.replace(secret);
         }
         let Some(client) = due.client else { return Ok(()) };
         if name == Method::Replay.ack() && code == 0 {
@@ -294,9 +297,10 @@ impl World {
 
     fn check_events(&mut self, before: &BTreeMap<LinkId, ClientId>, entries: &[LoggedEvent]) -> Check {
         let mut sent: Vec<Sent> = Vec::new();
-        for (link, seq, prev, name) in std::mem::take(&mut self.out.events) {
+        for (link, seq, prev, name, epoch) in std::mem::take(&mut self.out.events) {
             let client = self.attached.get(&link).or(before.get(&link));
             let client = client.ok_or_else(|| format!("{name} goes to link {link}, which has no seat"))?;
+            self.heard_of.extend(epoch.map(|epoch| (*client, epoch)));
             sent.push((*client, seq, prev, name));
         }
         if self.view.is_none() {

@@ -36,8 +36,9 @@ pub enum Step {
     /// A new signalling connection asks for a seat.
     Join { who: usize, role: Role, offer: Offer },
     /// The person asks for the seat that it had, with or without an offer, over the signalling
-    /// connection that there is or over a new one.
-    Resume { who: usize, offer: Option<Offer>, over_new: bool },
+    /// connection that there is or over a new one; by the newest secret, or by the one before it as if
+    /// the last ack were lost.
+    Resume { who: usize, offer: Option<Offer>, over_new: bool, by_old: bool },
     /// The signalling connection is lost.
     Unplug { who: usize },
     /// The media connection is lost.
@@ -66,8 +67,9 @@ impl fmt::Display for Step {
         let name = |who: &usize| PEOPLE.get(*who).copied().unwrap_or("nobody");
         match self {
             Self::Join { who, role, offer } => write!(f, "{} joins as {role:?}, {offer:?}", name(who)),
-            Self::Resume { who, offer, over_new } => {
-                write!(f, "{} comes back, offer {offer:?}, over a new link: {over_new}", name(who))
+            Self::Resume { who, offer, over_new, by_old } => {
+                write!(f, "{} comes back, offer {offer:?}, over a new link: {over_new}", name(who))?;
+                f.write_str(if *by_old { ", by the secret before" } else { "" })
             }
             Self::Unplug { who } => write!(f, "{} loses signalling", name(who)),
             Self::LoseMedia { who } => write!(f, "{} loses media", name(who)),

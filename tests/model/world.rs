@@ -34,6 +34,7 @@ pub struct Person {
     pub links: Vec<LinkId>,
     pub client: Option<ClientId>,
     pub secret: Option<String>,
+    pub secret_before: Option<String>,
     pub last: Option<Request>,
 }
 
@@ -48,6 +49,8 @@ pub struct Arrival {
     pub epoch: Epoch,
     /// The seat that it comes back to, and whether the worker knew it before.
     pub back: Option<(ClientId, bool)>,
+    /// By which secret.
+    pub given: Option<String>,
 }
 
 /// An ack that is due in this input.
@@ -108,6 +111,10 @@ pub struct World {
     pub leaving: BTreeSet<LinkId>,
     pub clients: BTreeMap<ParticipantId, ClientId>,
     pub secrets: BTreeMap<ClientId, String>,
+    /// Those by which seats were come back to, until their links show that they know the newest.
+    pub given: BTreeMap<ClientId, String>,
+    /// The placement that each client was told last.
+    pub heard_of: BTreeMap<ClientId, Epoch>,
     /// The connection that each participant uses, and the newest epoch that the worker was told.
     pub connections: BTreeMap<ParticipantId, Epoch>,
     pub told: BTreeMap<ParticipantId, Epoch>,
@@ -167,6 +174,8 @@ impl World {
             leaving: BTreeSet::new(),
             clients: BTreeMap::new(),
             secrets: BTreeMap::new(),
+            given: BTreeMap::new(),
+            heard_of: BTreeMap::new(),
             connections: BTreeMap::new(),
             told: BTreeMap::new(),
             arrivals: Vec::new(),
@@ -193,7 +202,13 @@ impl World {
         self.steps += 1;
         match step {
             Step::Join { who, role, offer } => self.join(*who, *role, *offer)?,
-            Step::Resume { who, offer, over_new } => self.resume(*who, *offer, *over_new)?,
+            Step::Resume { who, offer, over_new, by_old } => {
+                let person = &self.people[*who];
+                let secret = if *by_old { &person.secret_before } else { &person.secret };
+                if let Some(secret) = secret.clone() {
+                    self.resume(*who, &secret, *offer, *over_new)?;
+                }
+            }
             Step::Unplug { who } => {
                 if let Some(link) = self.link(*who) {
                     self.unplug(link)?;
@@ -293,7 +308,10 @@ impl World {
         for (link, client) in self.attached.clone() {
             let participant = self.clients.iter().find(|(_, c)| **c == client).map(|(p, _)| *p);
             if let Some(epoch) = participant.and_then(|p| self.told.get(&p)).copied() {
-                self.feed(ControlInput::Told { link, epoch }, |_| Ok(()))?;
+                self.feed(ControlInput::Told { link, epoch }, |world| {
+                    world.given.retain(|of, _| *of != client || world.heard_of.get(of) != Some(&epoch));
+                    Ok(())
+                })?;
             }
         }
         Ok(())
@@ -344,8 +362,7 @@ impl World {
         self.request(link, request, Some(role))
     }
 
-    fn resume(&mut self, who: usize, offer: Option<Offer>, over_new: bool) -> Check {
-        let Some(secret) = self.people[who].secret.clone() else { return Ok(()) };
+    fn resume(&mut self, who: usize, secret: &str, offer: Option<Offer>, over_new: bool) -> Check {
         let mut params = json!({"resume": secret});
         if let Some(offer) = offer {
             params["sdp"] = json!(write_offer(offer));
