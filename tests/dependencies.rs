@@ -14,10 +14,14 @@
 #[allow(dead_code, reason = "each test file uses its part of the support")]
 mod tally;
 
+#[path = "support/pages.rs"]
+#[allow(dead_code, reason = "each test file uses its part of the support")]
+mod pages;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::process::Command;
 
+use pages::{files_below, root};
 use serde::Deserialize;
 use serde_json::Value;
 use tally::Tally;
@@ -55,10 +59,6 @@ const COPIES: &[(&str, usize, &str)] = &[
     ("thiserror-impl", 2, "thiserror, twice"),
     ("x509-parser", 2, "rtc-dtls; rcgen"),
 ];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
 
 /// What Cargo says of the dependencies on this machine; all of them are here, since this was built.
 fn metadata() -> Value {
@@ -171,17 +171,11 @@ fn copies_of_a_crate_are_known() {
 fn unsafe_code_stays_forbidden() {
     let manifest: toml::Table = std::fs::read_to_string(root().join("Cargo.toml")).unwrap().parse().unwrap();
     assert_eq!(manifest["lints"]["rust"]["unsafe_code"].as_str(), Some("forbid"));
-    let mut folders = ["src", "tests", "benches", "examples"].map(|name| root().join(name)).to_vec();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|found| found == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                assert!(!text.contains(concat!("uns", "afe {")), "{}", path.display());
-            }
-        }
+    for path in
+        ["src", "tests", "benches", "examples"].iter().flat_map(|name| files_below(&root().join(name), "rs"))
+    {
+        let text = std::fs::read_to_string(&path).unwrap();
+        assert!(!text.contains(concat!("uns", "afe {")), "{}", path.display());
     }
 }
 

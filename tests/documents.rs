@@ -9,10 +9,15 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "support/pages.rs"]
+#[allow(dead_code, reason = "each test file uses its part of the support")]
+mod pages;
+
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::fs;
 
 use anteroom::media::DropReason;
+use pages::{code, files_below, root, rows};
 
 const SECURITY: &str = include_str!("../docs/security.md");
 const TESTING: &str = include_str!("../docs/testing.md");
@@ -40,33 +45,11 @@ fn tests_of(text: &str) -> impl Iterator<Item = String> {
 
 /// The names of all tests.
 fn tests() -> BTreeSet<String> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut folders = ["src", "tests", "fuzz"].map(|name| root.join(name)).to_vec();
-    folders.retain(|folder| folder.is_dir());
     let mut found = BTreeSet::new();
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder).unwrap() {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|ending| ending == "rs") {
-                let text = std::fs::read_to_string(&path).unwrap();
-                found.extend(tests_of(&text));
-            }
-        }
+    for path in ["src", "tests", "fuzz"].iter().flat_map(|name| files_below(&root().join(name), "rs")) {
+        found.extend(tests_of(&fs::read_to_string(&path).unwrap()));
     }
     found
-}
-
-/// The words in backticks of a text.
-fn code(text: &str) -> impl Iterator<Item = &str> {
-    text.split('`').skip(1).step_by(2)
-}
-
-/// The cells of all rows of the tables of a page.
-fn rows(page: &str) -> impl Iterator<Item = Vec<&str>> {
-    let lines = page.lines().filter(|line| line.starts_with('|'));
-    lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
 }
 
 /// Words in backticks that are spelled as the name of a test is: small letters in four parts or more, or
@@ -89,12 +72,11 @@ fn every_test_named_exists() {
 
 #[test]
 fn every_requirement_has_a_verdict() {
-    let rows: Vec<&str> = SECURITY.lines().filter(|line| line.starts_with("| V")).collect();
-    for row in &rows {
-        let cells: Vec<&str> = row.trim_matches('|').split('|').map(str::trim).collect();
-        assert_eq!(cells.len(), 4, "{row}");
-        assert!(["yes", "operator", "not applicable", "no"].contains(&cells[2]), "{row}");
-        assert!(cells[2] != "yes" || cells[3].contains('`'), "a test or a place is missing: {row}");
+    let rows: Vec<_> = rows(SECURITY.lines()).filter(|row| row[0].starts_with('V')).collect();
+    for cells in &rows {
+        assert_eq!(cells.len(), 4, "{cells:?}");
+        assert!(["yes", "operator", "not applicable", "no"].contains(&cells[2]), "{cells:?}");
+        assert!(cells[2] != "yes" || cells[3].contains('`'), "a test or a place is missing: {cells:?}");
     }
     // V17.1 to V17.3, V9.1 and V9.2, V4.4.
     assert_eq!(rows.len(), 12 + 7 + 4);
@@ -106,7 +88,7 @@ fn every_attack_fault_and_invariant_has_its_row() {
     let numbers = |letter: char, last: u32, but: &[u32]| -> Vec<String> {
         (1..=last).filter(|n| !but.contains(n)).map(|n| format!("{letter}{n}")).collect()
     };
-    let firsts = |page| -> Vec<String> { rows(page).map(|row| row[0].to_owned()).collect() };
+    let firsts = |page: &str| -> Vec<String> { rows(page.lines()).map(|row| row[0].to_owned()).collect() };
     let (security, testing) = (firsts(SECURITY), firsts(TESTING));
     for attack in numbers('A', 40, &[39]) {
         assert_eq!(security.iter().filter(|first| **first == attack).count(), 1, "{attack}");
@@ -130,14 +112,14 @@ fn there_are_tests_that_begin_as_is_said() {
         assert!(tests.iter().any(|test| test.starts_with(beginning)), "no test begins with {beginning}");
     }
     for path in code(TESTING).filter(|word| word.starts_with("tests/") && !word.contains([' ', '*'])) {
-        assert!(Path::new(env!("CARGO_MANIFEST_DIR")).join(path).exists(), "{path} is not there");
+        assert!(root().join(path).exists(), "{path} is not there");
     }
 }
 
 #[test]
 fn every_metric_and_every_reason_is_in_its_table() {
     let words = |line: &str| -> Vec<String> { code(line).map(str::to_owned).collect() };
-    let documented: BTreeSet<String> = rows(OPERATING)
+    let documented: BTreeSet<String> = rows(OPERATING.lines())
         .map(|row| row[0].trim_matches('`').to_owned())
         .filter(|name| name.starts_with("anteroom_"))
         .collect();
@@ -148,7 +130,7 @@ fn every_metric_and_every_reason_is_in_its_table() {
         .collect();
     assert_eq!(documented, known);
     let reasons = OPERATING.split_once("Reasons of dropped packets").unwrap().1;
-    let documented: BTreeSet<String> = rows(reasons).flat_map(|row| words(row[0])).collect();
+    let documented: BTreeSet<String> = rows(reasons.lines()).flat_map(|row| words(row[0])).collect();
     let media = DropReason::ALL.iter().map(|reason| reason.name());
     let edge = anteroom::telemetry::DropReason::ALL.iter().map(|reason| reason.label());
     let known: BTreeSet<String> = media.chain(edge).map(str::to_owned).collect();

@@ -9,16 +9,16 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "support/pages.rs"]
+#[allow(dead_code, reason = "each test file uses its part of the support")]
+mod pages;
+
 use std::collections::BTreeSet;
 
 use anteroom::message::{EventName, Method, Refusal};
+use pages::code;
 
 const PAGE: &str = include_str!("../docs/protocol.md");
-
-/// The words in backticks of a text.
-fn code(text: &str) -> BTreeSet<&str> {
-    text.split('`').skip(1).step_by(2).collect()
-}
 
 /// The lines of one `##` section.
 fn section(title: &str) -> Vec<&'static str> {
@@ -30,8 +30,7 @@ fn section(title: &str) -> Vec<&'static str> {
 
 /// The cells of the tables of a section, but for their heads.
 fn rows(title: &str) -> Vec<Vec<&'static str>> {
-    let lines = section(title).into_iter().filter(|line| line.starts_with('|'));
-    lines.skip(2).map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
+    pages::rows(section(title)).skip(2).collect()
 }
 
 fn names<'a>(all: impl IntoIterator<Item = &'a str>) -> BTreeSet<&'a str> {
@@ -43,7 +42,7 @@ fn every_method_has_its_section_and_its_ack() {
     let headings = PAGE.lines().filter(|line| line.starts_with("### "));
     let documented: BTreeSet<&str> = headings.flat_map(code).collect();
     assert_eq!(documented, names(Method::ALL.iter().map(|method| method.name())));
-    let words = code(PAGE);
+    let words: BTreeSet<&str> = code(PAGE).collect();
     for method in Method::ALL {
         assert!(words.contains(method.ack()), "the ack of {}", method.name());
         assert!(words.contains(method.failure_ack()), "the ack of a failed {}", method.name());
@@ -55,7 +54,7 @@ fn every_method_has_its_section_and_its_ack() {
 fn every_ack_named_exists() {
     let acks = names(Method::ALL.iter().flat_map(|method| [method.ack(), method.failure_ack()]));
     let events = names(EventName::ALL.iter().map(|event| event.as_str()));
-    for word in code(PAGE).into_iter().filter(|word| word.starts_with("did")) {
+    for word in code(PAGE).filter(|word| word.starts_with("did")) {
         assert!(acks.contains(word) || events.contains(word), "{word} is no ack and no event");
     }
 }

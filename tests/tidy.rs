@@ -10,9 +10,15 @@
     reason = "a test may fail loudly"
 )]
 
+#[path = "support/pages.rs"]
+#[allow(dead_code, reason = "each test file uses its part of the support")]
+mod pages;
+
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use pages::{files_below, root};
 
 /// Each folder and the folders that it may import. `main.rs` stands at the top.
 const IMPORTS: &[(&str, &[&str])] = &[
@@ -42,27 +48,6 @@ const MAX_FILE_LINES: usize = 500;
 
 /// Folders that touch clocks, sockets, threads and tasks.
 const EDGE: &[&str] = &["api", "load", "node", "store", "telemetry", "simulate", "main"];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn files_below(folder: &Path, ending: &str) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![folder.to_path_buf()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
-            let path = entry.unwrap().path();
-            if path.is_dir() {
-                folders.push(path);
-            } else if path.extension().is_some_and(|found| found == ending) {
-                found.push(path);
-            }
-        }
-    }
-    found.sort();
-    found
-}
 
 fn source_files() -> Vec<(String, PathBuf, String)> {
     let src = root().join("src");
