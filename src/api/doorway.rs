@@ -178,11 +178,19 @@ impl Doorway {
         self.shared.keeps.store(keeps, Ordering::Relaxed);
     }
 
-    /// Whether clients are welcome.
+    /// Why clients are not welcome; nothing while they are.
     #[must_use]
-    pub fn is_ready(&self) -> bool {
+    pub fn is_unready(&self) -> Option<&'static str> {
         let Shared { ready, keeps, .. } = &*self.shared;
-        ready.load(Ordering::Relaxed) && keeps.load(Ordering::Relaxed) && !self.is_stopping()
+        if self.is_stopping() {
+            Some("the server is stopping")
+        } else if !ready.load(Ordering::Relaxed) {
+            Some("a media worker is being started")
+        } else if !keeps.load(Ordering::Relaxed) {
+            Some("the store cannot be written to")
+        } else {
+            None
+        }
     }
 
     /// Says whether people who have no seat may take one.

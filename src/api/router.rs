@@ -84,11 +84,10 @@ impl axum::extract::FromRef<Doors> for Doorway {
     }
 }
 
-async fn ready(State(doorway): State<Doorway>) -> (StatusCode, &'static str) {
-    if doorway.is_ready() {
-        (StatusCode::OK, "ready\n")
-    } else {
-        (StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+async fn ready(State(doorway): State<Doorway>) -> (StatusCode, String) {
+    match doorway.is_unready() {
+        None => (StatusCode::OK, "ready\n".to_owned()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("not ready: {why}\n")),
     }
 }
 

@@ -61,8 +61,20 @@ impl ListenSettings {
         let unusable = self.advertised.iter().find(|ip| ip.is_unspecified() || ip.is_multicast());
         match unusable {
             Some(ip) => Err(("advertised", format!("{ip} is no address that a client could send to"))),
-            None => Ok(()),
+            None => self.check_metrics(),
         }
+    }
+
+    fn check_metrics(&self) -> Result<(), Fault> {
+        let (metrics, port) = (self.metrics, self.port);
+        let meets = |ip: &IpAddr| *ip == metrics.ip() || ip.is_unspecified() || metrics.ip().is_unspecified();
+        if port != 0 && port == metrics.port() && self.http.iter().any(meets) {
+            return Err((
+                "metrics",
+                format!("{port} is the port of the HTTP door, too: take another for one"),
+            ));
+        }
+        Ok(())
     }
 }
 

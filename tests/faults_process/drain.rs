@@ -64,7 +64,8 @@ async fn stops_in_good_order(signals: [&str; 2]) {
         Err(Error::Http(response)) => {
             assert_eq!(response.status(), 503);
             assert!(response.headers().contains_key("retry-after"));
-            assert_eq!(get(server.http, "/readyz").await.status, 503);
+            let ready = get(server.http, "/readyz").await;
+            assert_eq!((ready.status, &*ready.body), (503, "not ready: the server is stopping\n"));
         }
         // It has ended already.
         Err(Error::Io(_)) => {}
