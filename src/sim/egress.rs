@@ -13,7 +13,7 @@ const MOST_STREAMS: usize = 64;
 const MOST_NUMBERS: u64 = 2_048;
 /// How far a timestamp may run ahead of the time that has passed, in seconds.
 const AHEAD: u64 = 1;
-/// .. and when what has waited for a worker leaves at once.
+/// .. and when what has waited for a worker leaves at once, or left so last: its clock was behind then.
 const AHEAD_WHEN_LATE: u64 = 5;
 /// A stream begins below this (RFC 3711 section 3.3.1).
 const FIRST_BELOW: u64 = 1 << 15;
@@ -27,6 +27,7 @@ struct Stream {
     highest: Option<u64>,
     timestamp: u32,
     at: Time,
+    is_late: bool,
     /// Each number that was used, with the end of its packet: its authentication tag.
     used: Vec<(u64, u64)>,
 }
@@ -107,9 +108,9 @@ impl Egress {
                 return violations.note(now, Invariant::I17, text);
             }
         };
-        let ahead = if now < self.late_until { AHEAD_WHEN_LATE } else { AHEAD };
+        let is_late = now < self.late_until;
         if let Some(stream) = self.streams.get_mut(at) {
-            stream.leaves(now, header, (tag_of(packet), ahead), who, violations);
+            stream.leaves(now, header, (tag_of(packet), is_late), who, violations);
         }
     }
 
@@ -163,14 +164,22 @@ fn tag_of(packet: &[u8]) -> u64 {
 
 impl Stream {
     const fn new(ssrc: Ssrc, clock: Option<u64>) -> Self {
-        Self { ssrc: ssrc.0, clock, highest: None, timestamp: 0, at: Time(0), used: Vec::new() }
+        Self {
+            ssrc: ssrc.0,
+            clock,
+            highest: None,
+            timestamp: 0,
+            at: Time(0),
+            is_late: false,
+            used: Vec::new(),
+        }
     }
 
     fn leaves(
         &mut self,
         now: Time,
         header: Header,
-        (tag, ahead): (u64, u64),
+        (tag, is_late): (u64, bool),
         who: usize,
         violations: &mut Violations,
     ) {
@@ -182,7 +191,7 @@ impl Stream {
                 violations.note(now, Invariant::I11, text);
             }
             self.used = vec![(u64::MAX, 0); WINDOW];
-            self.go_on(now, first, header.timestamp, tag);
+            self.go_on((now, is_late), first, header.timestamp, tag);
             return;
         };
         let index = extend(highest, header.sequence);
@@ -191,8 +200,8 @@ impl Stream {
             violations.note(now, Invariant::I10, text);
         }
         if index > highest {
-            self.check_timestamp(now, (header.timestamp, ahead), who, violations);
-            self.go_on(now, index, header.timestamp, tag);
+            self.check_timestamp(now, (header.timestamp, is_late), who, violations);
+            self.go_on((now, is_late), index, header.timestamp, tag);
             return;
         }
         let Some(entry) = self.used.get_mut(place(index)) else { return };
@@ -209,8 +218,9 @@ impl Stream {
         }
     }
 
-    fn go_on(&mut self, now: Time, index: u64, timestamp: u32, tag: u64) {
-        (self.highest, self.timestamp, self.at) = (Some(index), timestamp, now);
+    fn go_on(&mut self, (now, is_late): (Time, bool), index: u64, timestamp: u32, tag: u64) {
+        (self.highest, self.timestamp) = (Some(index), timestamp);
+        (self.at, self.is_late) = (now, is_late);
         if let Some(entry) = self.used.get_mut(place(index)) {
             *entry = (index, tag);
         }
@@ -219,12 +229,13 @@ impl Stream {
     fn check_timestamp(
         &self,
         now: Time,
-        (timestamp, ahead): (u32, u64),
+        (timestamp, is_late): (u32, bool),
         who: usize,
         violations: &mut Violations,
     ) {
         let Some(clock) = self.clock else { return };
         let (ssrc, step) = (self.ssrc, timestamp.wrapping_sub(self.timestamp).cast_signed());
+        let ahead = if is_late || self.is_late { AHEAD_WHEN_LATE } else { AHEAD };
         let passed = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
         let most = i64::try_from(clock * (passed / 1_000 + ahead * 1_000) / 1_000).unwrap_or(i64::MAX);
         if step < 0 || i64::from(step) > most {
@@ -282,6 +293,21 @@ mod tests {
     fn numbers_are_used_once() {
         assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 1)]), [Invariant::I10]);
         assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 3)]), [Invariant::I9]);
+    }
+
+    #[test]
+    fn a_clock_that_was_behind_may_catch_up_later() {
+        for (late_until, expected) in [(0, vec![Invariant::I10]), (1, vec![])] {
+            let (mut egress, mut violations) = (Egress::default(), Violations::new(Time(0)));
+            egress.reset(&[SlotLine { mid: "0".into(), video: false, ssrc: Ssrc(7) }], false);
+            egress.other(&[20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+            egress.late_until = Time(late_until);
+            egress.media(Time(0), &packet(9, 0, 1), 0, &mut violations);
+            egress.media(Time(6_000_000), &packet(10, 8 * 48_000, 2), 0, &mut violations);
+            egress.media(Time(6_020_000), &packet(11, 8 * 48_000 + 960, 3), 0, &mut violations);
+            let found: Vec<_> = violations.examples().iter().map(|violation| violation.invariant).collect();
+            assert_eq!(found, expected);
+        }
     }
 
     #[test]

@@ -65,6 +65,11 @@ fn seeds_that_failed_pass() {
     sum.run(quiet(150, 20, (3, 3)));
     // A seat whose worker crashed had its new connection before a worker that was stuck knew of its move.
     sum.run(SimulationOptions { moves: 300, ..short(1_009, 2) });
+    // A judge that did not know how late the last packet had been, and one that heard in a port that the
+    // server could not know yet.
+    for (seed, workers) in [(17_418_188_074_422, 3), (92_232_986_713_415, 3)] {
+        sum.run(SimulationOptions { moves: 300, participants: 50, ..short(seed, workers) });
+    }
     sum.tell("seeds that failed once");
 }
 
