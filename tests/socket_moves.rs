@@ -59,7 +59,7 @@ fn move_about(name: &str, scenario: &str, arguments: &[&str]) -> Vec<Value> {
     while moves < wanted {
         assert!((reports.len() as u64) < most_runs, "only {moves} moves: {reports:?}");
         let report = play(scenario, arguments);
-        for key in ["wrong_group", "decrypt_failures", "duplicated"] {
+        for key in ["wrong_group", "decrypt_failures", "duplicated", "cut_short"] {
             assert_eq!(count(&report, key), 0, "{key}: {report}");
         }
         let (received, lost) = (count(&report, "received"), count(&report, "lost_by_server"));

@@ -163,7 +163,10 @@ async fn gather(report: &mut DemoReport, people: Vec<Person>) {
                 add(report, &name, &found);
                 first_packets.extend(found.first_packets);
             }
-            Err(error) => report.problems.push(format!("{name}: {error}")),
+            Err(error) => {
+                report.problems.push(format!("{name}: {error}"));
+                error.into_found().iter().for_each(|found| add(report, &name, found));
+            }
         }
     }
     report.move_to_first_packet_ms = Percentiles::of(&first_packets);

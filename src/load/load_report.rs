@@ -84,6 +84,8 @@ pub struct LoadReport {
     pub joins: u64,
     /// Those who did not get that far.
     pub joins_failed: u64,
+    /// Participants of the first cast who were thrown out, or left by the server, before the end.
+    pub cut_short: u64,
     /// How many joins a second were begun.
     pub joins_per_second: f64,
     /// People who changed rooms.

@@ -48,6 +48,29 @@ pub enum PersonError {
     /// The participant's task has ended.
     #[error("the participant is gone")]
     Gone,
+    /// Something ended it before its time.
+    #[error("{why}")]
+    CutShort {
+        /// What.
+        why: Box<PersonError>,
+        /// What it had found until then.
+        found: Box<ParticipantReport>,
+    },
+}
+
+impl PersonError {
+    /// What the participant had found until this ended it.
+    pub(super) fn into_found(self) -> Option<ParticipantReport> {
+        match self {
+            Self::CutShort { found, .. } => Some(*found),
+            _ => None,
+        }
+    }
+
+    /// The same, with what was found.
+    pub(super) fn with(self, found: ParticipantReport) -> Self {
+        Self::CutShort { why: Box::new(self), found: Box::new(found) }
+    }
 }
 
 /// What others may know of a participant while it runs.
@@ -253,8 +276,11 @@ impl Runner {
         let left = if talked.is_ok() { self.leave().await } else { Ok(()) };
         let (report, reported) = oneshot::channel();
         self.media.give(Order::Remove { id: self.id, report }).await;
-        let found = reported.await.map_err(|_| PersonError::Gone);
-        talked.and(left).and(found)
+        let found = reported.await.map_err(|_| PersonError::Gone)?;
+        match talked.and(left) {
+            Ok(()) => Ok(found),
+            Err(why) => Err(why.with(found)),
+        }
     }
 
     async fn converse(

@@ -60,13 +60,16 @@ impl CallReport {
         self.0["latency_us"]["p99"].as_u64().unwrap()
     }
 
-    /// Nobody heard what is not theirs, and at most one packet in a thousand was lost (I2, I16).
+    /// Nobody was thrown out, nobody heard what is not theirs, and at most one packet in a thousand was lost
+    /// (I2, I16).
     pub(crate) fn assert_undisturbed(&self) {
         let mut tally = Tally::of("invariants", "I16");
         if self.count("wrong_group") > 0 {
             Tally::of("invariants", "I2").fail();
             panic!("packets in the wrong room: {}", self.0);
         }
+        assert_eq!(self.count("cut_short"), 0, "thrown out: {}", self.0);
+        assert_eq!((self.count("duplicated"), self.count("decrypt_failures")), (0, 0), "{}", self.0);
         let (received, lost) = (self.count("received"), self.count("lost"));
         assert!(received > 0 && lost * 1000 <= received, "lost {lost} of {received}: {}", self.0);
         tally.count(received, "packets beside");

@@ -150,7 +150,7 @@ impl Cast {
                             report.problem(format!("participant {number} received nothing"));
                         }
                     }
-                    Err(error) => report.problem(format!("participant {number}: {error}")),
+                    Err(error) => report.cut_short(&format!("participant {number}"), error),
                 }
             }
         }

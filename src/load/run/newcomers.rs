@@ -36,7 +36,8 @@ pub(in super::super) struct Newcomers {
     pub(in super::super) over: Duration,
 }
 
-type Visited = Result<(Duration, Vec<ParticipantReport>), PersonError>;
+/// When it heard something, and what it found.
+type Visited = Result<(Result<Duration, PersonError>, Vec<ParticipantReport>), PersonError>;
 
 /// Lets people come until `ends`, and waits until they have left.
 pub(super) async fn newcomers(stage: &Stage<'_>, target: Arc<dyn Target>, ends: Time) -> Newcomers {
@@ -86,18 +87,23 @@ async fn visit(target: Arc<dyn Target>, newcomer: Newcomer, orders: Orders, stay
     if heard.is_ok() && !stay.is_zero() {
         sleep(stay).await;
     }
-    let found = person.finish().await;
-    Ok((heard?, found?))
+    Ok((heard, person.finish().await?))
 }
 
 impl Newcomers {
     fn add(&mut self, visited: Visited) {
         match visited {
             Ok((heard_in, reports)) => {
-                self.heard_in.push(heard_in);
                 self.reports.extend(reports);
+                match heard_in {
+                    Ok(heard_in) => self.heard_in.push(heard_in),
+                    Err(error) => self.fail(&error.to_string()),
+                }
             }
-            Err(error) => self.fail(&error.to_string()),
+            Err(error) => {
+                self.fail(&error.to_string());
+                self.reports.extend(error.into_found());
+            }
         }
     }
 

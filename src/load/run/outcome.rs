@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::super::floor::{Floor, ratio};
 use super::super::generator::Gathered;
 use super::super::load_report::LoadReport;
+use super::super::person::PersonError;
 use super::super::report::Percentiles;
 use super::acts::Acted;
 use super::{Look, share_of, shares, utilisation};
@@ -25,6 +26,13 @@ impl LoadReport {
         if self.problems.len() < MAX_PROBLEMS {
             self.problems.push(what);
         }
+    }
+
+    /// Somebody did not stay to the end; what it had heard until then is judged all the same.
+    pub(super) fn cut_short(&mut self, who: &str, error: PersonError) {
+        self.cut_short += 1;
+        self.problem(format!("{who}: {error}"));
+        error.into_found().iter().for_each(|found| self.add(found));
     }
 
     /// What one participant found.

@@ -94,11 +94,14 @@ impl Link {
     }
 
     pub(super) async fn finish(self) -> Result<ParticipantReport, PersonError> {
-        if self.state.borrow().failed {
-            return Err(PersonError::Transport("DTLS failed, or the server closed it".to_owned()));
-        }
+        let has_failed = self.state.borrow().failed;
         let (report, reported) = oneshot::channel();
         self.media.give(Order::Remove { id: self.id, report }).await;
-        reported.await.map_err(|_| PersonError::Gone)
+        let found = reported.await.map_err(|_| PersonError::Gone)?;
+        if has_failed {
+            let why = PersonError::Transport("DTLS failed, or the server closed it".to_owned());
+            return Err(why.with(found));
+        }
+        Ok(found)
     }
 }
