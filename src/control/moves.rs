@@ -85,8 +85,8 @@ impl Session {
         let Some(batch) = batches.get_mut(&id) else { return };
         // What somebody may publish can have changed since the first step: workers take no word about a
         // placement that nobody is in yet.
-        let second = batch.step == Step::Granting && batch.workers.len() > 1;
-        for placement in batch.placements.iter_mut().filter(|_| second) {
+        let grants = batch.step == Step::Granting;
+        for placement in batch.placements.iter_mut().filter(|_| grants) {
             let client = cx.participants.get(&placement.participant).map(|seat| seat.client);
             let sent = client.and_then(|client| seats.get(&client)).and_then(|seat| seat.sent);
             if let Some(sent) = sent.filter(|sent| sent.epoch == placement.epoch) {

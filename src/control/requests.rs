@@ -17,12 +17,12 @@ const MAX_DEFERRED: usize = 1_000;
 
 impl Session {
     pub(super) fn request(&mut self, cx: &mut Context, link: LinkId, client: ClientId, request: Request) {
-        // One that comes back once more shows by the secret that it gives which one it knows.
-        if request.method != Method::JoinRoom.name() {
-            self.secret_is_known(client);
-        }
         if self.barrier.is_none() {
             return self.run(cx, link, client, request);
+        }
+        if self.deferred.iter().any(|(_, of, waits)| *of == client && waits.id == request.id) {
+            // The ack of the first answers both.
+            return cx.paid(link);
         }
         if self.deferred.len() < MAX_DEFERRED {
             self.deferred.push_back((link, client, request));
@@ -45,6 +45,7 @@ impl Session {
         let Some(seat) = self.seats.get_unsaved_mut(&client) else {
             return refuse(cx, link, &request, Refusal::NotConnected);
         };
+        let (speaks, is_replaced) = (seat.link, seat.link.is_some_and(|now| now != link));
         match seat.answers.begin(cx.now, &request.id, request.method.parse().ok()) {
             Known::New => {}
             // The one ack is still to come.
@@ -63,9 +64,13 @@ impl Session {
         let Ok(method) = method.parse::<Method>() else {
             let frame = Frame::failure(id, None, None, unknown_method(&method));
             seat.answers.answered(&frame);
-            return cx.ack(link, frame);
+            return cx.ack(cx.link(link).map(|_| link).or(speaks).unwrap_or(link), frame);
         };
         let reply = ReplyTo { link, id, method };
+        if is_replaced && is_of_its_link(method) {
+            let text = "Another connection has taken your seat since you asked.";
+            return self.ack_denied(cx, client, &reply, &Denied::new(Refusal::NotConnected, text));
+        }
         let before = self.log.seq();
         match self.dispatch(cx, client, &reply, &params) {
             Ok(Answer::Now(data)) if data.get("result").and_then(Value::as_u64) == Some(0) => {
@@ -115,6 +120,13 @@ impl Session {
             Method::StopCanvas => self.stop_own(cx, client, Presentation::Canvas),
         }
     }
+}
+
+/// Whether a request is about the connection that it comes from. One that had to wait says nothing about
+/// the connection that has the seat by then.
+const fn is_of_its_link(method: Method) -> bool {
+    use Method::{LeaveRoom, RestartIce, StartCanvas, StartScreenShare};
+    matches!(method, LeaveRoom | RestartIce | StartScreenShare | StartCanvas)
 }
 
 /// Refuses a request of somebody who has no seat.

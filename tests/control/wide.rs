@@ -260,3 +260,24 @@ fn a_worker_that_answers_no_offer_is_fenced_unless_it_is_only_busy() {
         assert!(world.view().seats.contains_key(&mia.client()));
     }
 }
+
+#[test]
+fn a_switch_between_the_steps_holds_when_only_one_worker_is_left() {
+    let mut world = World::wide(2);
+    let mia = world.moderator("Mia");
+    let gus = world.participant("Gus");
+    let otto = world.participant("Otto");
+    let room = make_room(&mut world, &mia);
+    invite(&mut world, &mia, &[&otto], &room);
+    let home = world.homes[&world.view().seats[&otto.client()].participant];
+    let other = if home == FIRST { SECOND } else { FIRST };
+    assert_ne!(world.homes[&world.view().seats[&gus.client()].participant], home, "both are in use");
+    world.manners.moves = false;
+    let join = world.send(otto.link, Method::JoinBreakOutRoom, entry(&room));
+    assert!(world.step(home));
+    world.must(&otto, Method::SetMicrophone, json!({"on": false}));
+    world.crash_of(other);
+    assert!(world.step(home));
+    assert_eq!(world.ack(otto.link, &join)["result"], 0);
+    assert!(!world.flows(&otto).1.contains(Kind::Audio), "a microphone that is off is heard");
+}

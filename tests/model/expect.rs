@@ -40,8 +40,8 @@ impl World {
     /// A request came over a link; `role` is that of a new participant.
     pub fn take(&mut self, link: LinkId, request: Request, role: Option<Role>) -> Check {
         if let Some(client) = self.attached.get(&link).copied() {
-            if request.method != "joinRoom" {
-                self.given.remove(&client);
+            if self.deferred.iter().any(|(_, of, waits)| *of == client && waits.id == request.id) {
+                return Ok(());
             }
             self.deferred.push_back((link, client, request));
             return Ok(());
@@ -154,6 +154,15 @@ impl World {
             return Ok(());
         }
         self.known.insert(key, Known { at: self.now, link, code: None, ack: None });
+        let speaks = self.attached.iter().find(|(_, of)| **of == client).map(|(link, _)| *link);
+        let of_its_link = matches!(
+            request.method.as_str(),
+            "leaveRoom" | "restartIce" | "startScreenShare" | "startCanvas"
+        );
+        if of_its_link && speaks.is_some_and(|speaks| speaks != link) {
+            self.refuse(link, Some(client), request, Refusal::NotConnected);
+            return Ok(());
+        }
         match request.method.parse() {
             Ok(Method::JoinRoom) => {
                 let secret = request.params["resume"].as_str();

@@ -339,6 +339,13 @@ impl World {
         self.apply(batch, &placements);
     }
 
+    /// The participant's client answers the ping behind what it was told last.
+    pub(crate) fn has_read(&mut self, person: &Person) {
+        let participant = self.view().seats[&person.client()].participant;
+        let epoch = self.known[&participant].placement.epoch;
+        self.input(ControlInput::Told { link: person.link, epoch });
+    }
+
     /// The participant's DTLS is done.
     pub(crate) fn connect(&mut self, person: &Person) {
         let participant = self.view().seats[&person.client()].participant;
