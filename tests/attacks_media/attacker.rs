@@ -4,11 +4,21 @@ use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
-/// Calls `each` so many times a second until `is_over`, which is told how often that was; answers the sum of
-/// what it answers. What could not be done in time comes later.
-pub(crate) fn pace(per_second: u64, is_over: impl Fn(u64) -> bool, mut each: impl FnMut(u64) -> u64) -> u64 {
+/// What an attack has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Done {
+    pub(crate) steps: u64,
+    /// Steps that sent nothing: an attack that cannot seal or send shows nothing.
+    pub(crate) failed: u64,
+    /// How many packets left.
+    pub(crate) sent: u64,
+}
+
+/// Calls `each` so many times a second until `is_over`, which is told how often that was; `each` answers how
+/// many packets it has sent. What could not be done in time comes later.
+pub(crate) fn pace(per_second: u64, is_over: impl Fn(u64) -> bool, mut each: impl FnMut(u64) -> u64) -> Done {
     const STEP: Duration = Duration::from_millis(2);
-    let (mut round, mut sum, mut after) = (0, 0, 0);
+    let (mut round, mut after, mut done) = (0, 0, Done::default());
     let mut ends = Instant::now();
     while !is_over(after) {
         ends += STEP;
@@ -17,7 +27,9 @@ pub(crate) fn pace(per_second: u64, is_over: impl Fn(u64) -> bool, mut each: imp
         let before = after;
         after = (round + 1) * due / 1_000_000;
         for step in before..after {
-            sum += each(step);
+            let sent = each(step);
+            done.sent += sent;
+            done.failed += u64::from(sent == 0);
         }
         round += 1;
         match ends.checked_duration_since(Instant::now()) {
@@ -25,7 +37,7 @@ pub(crate) fn pace(per_second: u64, is_over: impl Fn(u64) -> bool, mut each: imp
             None => ends = Instant::now(),
         }
     }
-    sum
+    Done { steps: after, ..done }
 }
 
 /// A stranger with sockets on ports that the system chooses.

@@ -11,6 +11,7 @@ use anteroom::node::Running;
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::{sleep, timeout};
 
+use super::attacker::{Done, pace};
 use super::http::{PATIENCE, free_ports, get, start};
 use super::live_call::{CallReport, LiveCall};
 
@@ -96,6 +97,21 @@ impl Beside {
         assert!(!late, "{} of {count} dropped as {reason}", self.dropped(reason).await);
     }
 
+    /// Returns once the counters have everything that the worker had taken when this was called. It publishes
+    /// all of them at once, and a page that shows the first change may show one from just before.
+    pub(crate) async fn has_counted(&self) {
+        const RECEIVED: &str = "anteroom_datagrams_received_total";
+        let counted = async {
+            for _ in 0..2 {
+                let before = self.metric(RECEIVED).await;
+                while self.metric(RECEIVED).await == before {
+                    sleep(Duration::from_millis(20)).await;
+                }
+            }
+        };
+        timeout(PATIENCE, counted).await.expect("the call's packets are counted");
+    }
+
     /// Whether the call is still going on: an attack that outlives it has shown nothing.
     pub(crate) fn is_on(&mut self) -> bool {
         self.call.as_mut().is_some_and(LiveCall::is_on)
@@ -117,7 +133,7 @@ impl Beside {
 /// An attack on a thread of its own, which goes on until it is stopped.
 pub(crate) struct Attack {
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<u64>,
+    thread: JoinHandle<Done>,
 }
 
 impl Attack {
@@ -136,17 +152,22 @@ impl Attack {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let is_over = move |done| done >= steps && stopped.load(Ordering::Relaxed);
-        let run = move || super::attacker::pace(per_second, is_over, each);
+        let run = move || pace(per_second, is_over, each);
         Self { stop, thread: std::thread::spawn(run) }
     }
 
     /// No attack besides what the test does itself.
     pub(crate) fn none() -> Self {
-        Self { stop: Arc::default(), thread: std::thread::spawn(|| 0) }
+        Self { stop: Arc::default(), thread: std::thread::spawn(Done::default) }
     }
 
     /// How many packets it has sent in all.
     pub(crate) fn stop(self) -> u64 {
+        self.end().sent
+    }
+
+    /// What it has done in all.
+    pub(crate) fn end(self) -> Done {
         self.stop.store(true, Ordering::Relaxed);
         self.thread.join().unwrap()
     }

@@ -34,6 +34,7 @@ mod guesses;
 mod handshake;
 mod herd;
 mod hostile;
+mod inside;
 mod moves;
 mod nonces;
 mod replays;
