@@ -69,7 +69,6 @@ impl Answer<'_> {
         if offer.mixed {
             write!(out, "a=extmap-allow-mixed\r\n")?;
         }
-        let mut candidates = local.candidates.as_slice();
         for line in &offer.lines {
             if line.rejected().is_some() {
                 write_rejected(out, line)?;
@@ -81,22 +80,28 @@ impl Answer<'_> {
                 send: negotiated.sends.iter().find(|send| send.mid == mid),
                 slot: negotiated.slots.iter().find(|slot| slot.mid == mid),
             };
-            self.write_line(out, agreed, candidates)?;
-            // The bundle has one transport, described once.
-            candidates = &[];
+            self.write_line(out, agreed)?;
         }
         Ok(())
     }
 
-    fn write_line(&self, out: &mut String, agreed: Agreed<'_>, candidates: &[SocketAddr]) -> fmt::Result {
+    /// The one transport of the bundle, without its candidates.
+    fn write_transport(&self, out: &mut String) -> fmt::Result {
+        let local = self.local;
+        write!(out, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", local.ufrag, local.pwd)?;
+        write!(out, "a=fingerprint:{}\r\na=setup:passive\r\n", fingerprint_text(&local.fingerprint))
+    }
+
+    fn write_line(&self, out: &mut String, agreed: Agreed<'_>) -> fmt::Result {
         let Agreed { line, send, slot } = agreed;
         let local = self.local;
         let numbers: Vec<String> = agreed.codecs().flat_map(payload_types).map(|n| n.to_string()).collect();
         let (port, address) = default_destination(&local.candidates);
         write!(out, "m={} {port} {} {}\r\n{address}\r\n", line.medium, line.protocol, numbers.join(" "))?;
-        write_candidates(out, candidates)?;
-        write!(out, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", local.ufrag, local.pwd)?;
-        write!(out, "a=fingerprint:{}\r\na=setup:passive\r\n", fingerprint_text(&local.fingerprint))?;
+        // On each m-line, although those of the first are enough by RFC 8843: aiortc keeps only what the
+        // last one of a transport says.
+        write_candidates(out, &local.candidates)?;
+        self.write_transport(out)?;
         if let Some(mid) = &line.mid {
             write!(out, "a=mid:{mid}\r\n")?;
         }
