@@ -110,6 +110,17 @@ fn an_answer_describes_its_lite_passive_transport_on_each_line() {
 }
 
 #[test]
+fn lines_out_of_use_have_a_transport_by_the_session() {
+    for (name, _, _, answer) in accepted() {
+        let of_session = |key: &str| answer.attribute(key).map(String::as_str);
+        assert_eq!(of_session("setup"), Some("passive"), "{name}");
+        assert_eq!(of_session("ice-ufrag"), Some("serverUfrag"), "{name}");
+        assert_eq!(of_session("ice-pwd"), Some("serverPasswordOfEnoughLength"), "{name}");
+        assert!(of_session("fingerprint").unwrap().starts_with("sha-256 5A:5A:"), "{name}");
+    }
+}
+
+#[test]
 fn an_answer_has_only_codecs_and_extensions_of_its_offer_under_their_numbers() {
     const UNANSWERED: [&str; 6] = ["red", "ulpfec", "flexfec-03", "telephone-event", "CN", "H265"];
     for (name, offer, _, answer) in accepted() {

@@ -66,6 +66,9 @@ impl Answer<'_> {
             write!(out, "a=group:BUNDLE {}\r\n", mids.join(" "))?;
         }
         write!(out, "a=ice-lite\r\n")?;
+        // For the m-lines that are not used, which say nothing of a transport themselves: aiortc reads
+        // credentials, a fingerprint and a role for each of them, or takes no part of the answer.
+        self.write_transport(out)?;
         if offer.mixed {
             write!(out, "a=extmap-allow-mixed\r\n")?;
         }
