@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anteroom::base::{Mid, Random};
-use anteroom::transport::Negotiated;
 use anteroom::transport::sdp::{Offer, negotiate, write_answer};
+use anteroom::transport::{CodecLine, Negotiated};
 use rtc::sdp::{MediaDescription, SessionDescription};
 
 use crate::{expected, local, names, offer_text, parse};
@@ -157,6 +157,32 @@ fn an_answer_has_only_codecs_and_extensions_of_its_offer_under_their_numbers() {
             }
         }
     }
+}
+
+#[test]
+fn a_nack_is_answered_where_it_is_heeded() {
+    let (mut without_rtx, mut kept) = (0, 0);
+    for (name, offer, negotiated, answer) in accepted() {
+        for (asked, given) in offer.media_descriptions.iter().zip(&answer.media_descriptions) {
+            let lists = |media, codec: &CodecLine| {
+                let words = [format!("{} nack", codec.payload_type), "* nack".to_owned()];
+                values(media, "rtcp-fb").iter().any(|line| words.iter().any(|words| words == line))
+            };
+            let tag = mid(asked);
+            let slot = negotiated.slots.iter().find(|slot| slot.video && slot.mid == tag);
+            for codec in slot.into_iter().flat_map(|slot| &slot.codecs).filter(|codec| lists(asked, codec)) {
+                assert_eq!(lists(given, codec), codec.rtx_payload_type.is_some(), "{name}, mid {tag}");
+                without_rtx += usize::from(codec.rtx_payload_type.is_none());
+            }
+            let send = negotiated.sends.iter().find(|send| send.kind.is_video() && send.mid == tag);
+            let send = send.filter(|_| slot.is_none());
+            for codec in send.into_iter().flat_map(|send| &send.codecs).filter(|codec| lists(asked, codec)) {
+                assert!(lists(given, codec), "{name}, mid {tag}");
+                kept += usize::from(codec.rtx_payload_type.is_none());
+            }
+        }
+    }
+    assert!(without_rtx > 0 && kept > 0, "the corpus shows neither: {without_rtx}, {kept}");
 }
 
 #[test]

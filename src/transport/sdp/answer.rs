@@ -170,7 +170,9 @@ impl Agreed<'_> {
             if let Some(parameters) = offered.and_then(|offered| offered.parameters.as_ref()) {
                 write!(out, "a=fmtp:{number} {parameters}\r\n")?;
             }
-            for words in offered.into_iter().flat_map(|offered| offered.feedback.answered(video)) {
+            // What a slot sends is repaired by RTX alone; a client that waits for more waits in vain.
+            let repairs = self.slot.is_none() || codec.rtx_payload_type.is_some();
+            for words in offered.into_iter().flat_map(|offered| offered.feedback.answered(video, repairs)) {
                 write!(out, "a=rtcp-fb:{number} {words}\r\n")?;
             }
             if let Some(rtx) = codec.rtx_payload_type {
