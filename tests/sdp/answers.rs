@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use anteroom::base::{Mid, Random};
-use anteroom::transport::Negotiated;
 use anteroom::transport::sdp::{Offer, negotiate, write_answer};
+use anteroom::transport::{CodecLine, Negotiated};
 use rtc::sdp::{MediaDescription, SessionDescription};
 
 use crate::{expected, local, names, offer_text, parse};
@@ -84,29 +84,39 @@ fn an_answer_has_one_bundle_with_every_line_in_use_and_no_other() {
 }
 
 #[test]
-fn an_answer_describes_a_lite_passive_transport_once() {
+fn an_answer_describes_its_lite_passive_transport_on_each_line() {
     for (name, _, _, answer) in accepted() {
         assert!(answer.has_attribute("ice-lite"), "{name}");
-        let mut described = 0;
         for media in answer.media_descriptions.iter().filter(|media| media.media_name.port.value != 0) {
             assert_eq!(values(media, "setup"), ["passive"], "{name}");
             assert_eq!(values(media, "ice-ufrag"), ["serverUfrag"], "{name}");
             assert_eq!(values(media, "ice-pwd"), ["serverPasswordOfEnoughLength"], "{name}");
             assert_eq!(values(media, "rtcp-mux"), [""], "{name}");
             assert!(values(media, "fingerprint")[0].starts_with("sha-256 5A:5A:"), "{name}");
-            described += values(media, "end-of-candidates").len();
-            if !values(media, "candidate").is_empty() {
-                assert_eq!(
-                    values(media, "candidate"),
-                    [
-                        "1 1 udp 2130706431 192.0.2.7 40001 typ host",
-                        "2 1 udp 2130706175 2001:db8::7 40001 typ host"
-                    ],
-                    "{name}"
-                );
-            }
+            assert_eq!(values(media, "end-of-candidates"), [""], "{name}");
+            assert_eq!(
+                values(media, "candidate"),
+                [
+                    "1 1 udp 2130706431 192.0.2.7 40001 typ host",
+                    "2 1 udp 2130706175 2001:db8::7 40001 typ host"
+                ],
+                "{name}"
+            );
         }
-        assert_eq!(described, 1, "{name}");
+        for media in answer.media_descriptions.iter().filter(|media| media.media_name.port.value == 0) {
+            assert_eq!(values(media, "candidate").len() + values(media, "ice-ufrag").len(), 0, "{name}");
+        }
+    }
+}
+
+#[test]
+fn lines_out_of_use_have_a_transport_by_the_session() {
+    for (name, _, _, answer) in accepted() {
+        let of_session = |key: &str| answer.attribute(key).map(String::as_str);
+        assert_eq!(of_session("setup"), Some("passive"), "{name}");
+        assert_eq!(of_session("ice-ufrag"), Some("serverUfrag"), "{name}");
+        assert_eq!(of_session("ice-pwd"), Some("serverPasswordOfEnoughLength"), "{name}");
+        assert!(of_session("fingerprint").unwrap().starts_with("sha-256 5A:5A:"), "{name}");
     }
 }
 
@@ -147,6 +157,32 @@ fn an_answer_has_only_codecs_and_extensions_of_its_offer_under_their_numbers() {
             }
         }
     }
+}
+
+#[test]
+fn a_nack_is_answered_where_it_is_heeded() {
+    let (mut without_rtx, mut kept) = (0, 0);
+    for (name, offer, negotiated, answer) in accepted() {
+        for (asked, given) in offer.media_descriptions.iter().zip(&answer.media_descriptions) {
+            let lists = |media, codec: &CodecLine| {
+                let words = [format!("{} nack", codec.payload_type), "* nack".to_owned()];
+                values(media, "rtcp-fb").iter().any(|line| words.iter().any(|words| words == line))
+            };
+            let tag = mid(asked);
+            let slot = negotiated.slots.iter().find(|slot| slot.video && slot.mid == tag);
+            for codec in slot.into_iter().flat_map(|slot| &slot.codecs).filter(|codec| lists(asked, codec)) {
+                assert_eq!(lists(given, codec), codec.rtx_payload_type.is_some(), "{name}, mid {tag}");
+                without_rtx += usize::from(codec.rtx_payload_type.is_none());
+            }
+            let send = negotiated.sends.iter().find(|send| send.kind.is_video() && send.mid == tag);
+            let send = send.filter(|_| slot.is_none());
+            for codec in send.into_iter().flat_map(|send| &send.codecs).filter(|codec| lists(asked, codec)) {
+                assert!(lists(given, codec), "{name}, mid {tag}");
+                kept += usize::from(codec.rtx_payload_type.is_none());
+            }
+        }
+    }
+    assert!(without_rtx > 0 && kept > 0, "the corpus shows neither: {without_rtx}, {kept}");
 }
 
 #[test]

@@ -66,10 +66,12 @@ impl Answer<'_> {
             write!(out, "a=group:BUNDLE {}\r\n", mids.join(" "))?;
         }
         write!(out, "a=ice-lite\r\n")?;
+        // For the m-lines that are not used, which say nothing of a transport themselves: aiortc reads
+        // credentials, a fingerprint and a role for each of them, or takes no part of the answer.
+        self.write_transport(out)?;
         if offer.mixed {
             write!(out, "a=extmap-allow-mixed\r\n")?;
         }
-        let mut candidates = local.candidates.as_slice();
         for line in &offer.lines {
             if line.rejected().is_some() {
                 write_rejected(out, line)?;
@@ -81,22 +83,28 @@ impl Answer<'_> {
                 send: negotiated.sends.iter().find(|send| send.mid == mid),
                 slot: negotiated.slots.iter().find(|slot| slot.mid == mid),
             };
-            self.write_line(out, agreed, candidates)?;
-            // The bundle has one transport, described once.
-            candidates = &[];
+            self.write_line(out, agreed)?;
         }
         Ok(())
     }
 
-    fn write_line(&self, out: &mut String, agreed: Agreed<'_>, candidates: &[SocketAddr]) -> fmt::Result {
+    /// The one transport of the bundle, without its candidates.
+    fn write_transport(&self, out: &mut String) -> fmt::Result {
+        let local = self.local;
+        write!(out, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", local.ufrag, local.pwd)?;
+        write!(out, "a=fingerprint:{}\r\na=setup:passive\r\n", fingerprint_text(&local.fingerprint))
+    }
+
+    fn write_line(&self, out: &mut String, agreed: Agreed<'_>) -> fmt::Result {
         let Agreed { line, send, slot } = agreed;
         let local = self.local;
         let numbers: Vec<String> = agreed.codecs().flat_map(payload_types).map(|n| n.to_string()).collect();
         let (port, address) = default_destination(&local.candidates);
         write!(out, "m={} {port} {} {}\r\n{address}\r\n", line.medium, line.protocol, numbers.join(" "))?;
-        write_candidates(out, candidates)?;
-        write!(out, "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", local.ufrag, local.pwd)?;
-        write!(out, "a=fingerprint:{}\r\na=setup:passive\r\n", fingerprint_text(&local.fingerprint))?;
+        // On each m-line, although those of the first are enough by RFC 8843: aiortc keeps only what the
+        // last one of a transport says.
+        write_candidates(out, &local.candidates)?;
+        self.write_transport(out)?;
         if let Some(mid) = &line.mid {
             write!(out, "a=mid:{mid}\r\n")?;
         }
@@ -162,7 +170,9 @@ impl Agreed<'_> {
             if let Some(parameters) = offered.and_then(|offered| offered.parameters.as_ref()) {
                 write!(out, "a=fmtp:{number} {parameters}\r\n")?;
             }
-            for words in offered.into_iter().flat_map(|offered| offered.feedback.answered(video)) {
+            // What a slot sends is repaired by RTX alone; a client that waits for more waits in vain.
+            let repairs = self.slot.is_none() || codec.rtx_payload_type.is_some();
+            for words in offered.into_iter().flat_map(|offered| offered.feedback.answered(video, repairs)) {
                 write!(out, "a=rtcp-fb:{number} {words}\r\n")?;
             }
             if let Some(rtx) = codec.rtx_payload_type {

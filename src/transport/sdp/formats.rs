@@ -41,12 +41,13 @@ impl Feedback {
         }
     }
 
-    /// The values of the `a=rtcp-fb` lines of an answer.
-    pub(super) fn answered(self, video: bool) -> impl Iterator<Item = &'static str> {
+    /// The values of the `a=rtcp-fb` lines of an answer; `repairs` says whether whoever sends under
+    /// the payload type heeds a NACK.
+    pub(super) fn answered(self, video: bool, repairs: bool) -> impl Iterator<Item = &'static str> {
         let lines = [
             (self.transport_cc, "transport-cc"),
             (self.ccm_fir && video, "ccm fir"),
-            (self.nack && video, "nack"),
+            (self.nack && video && repairs, "nack"),
             (self.nack_pli && video, "nack pli"),
         ];
         lines.into_iter().filter(|(offered, _)| *offered).map(|(_, words)| words)
@@ -291,9 +292,10 @@ mod tests {
             "rtcp-fb:98 nack pli",
         ];
         let read = codecs("96 98", &lines, true);
-        assert_eq!(read[0].feedback.answered(true).collect::<Vec<_>>(), ["nack"]);
-        assert_eq!(read[1].feedback.answered(true).collect::<Vec<_>>(), ["nack", "nack pli"]);
-        assert_eq!(read[1].feedback.answered(false).count(), 0);
+        assert_eq!(read[0].feedback.answered(true, true).collect::<Vec<_>>(), ["nack"]);
+        assert_eq!(read[1].feedback.answered(true, true).collect::<Vec<_>>(), ["nack", "nack pli"]);
+        assert_eq!(read[1].feedback.answered(true, false).collect::<Vec<_>>(), ["nack pli"]);
+        assert_eq!(read[1].feedback.answered(false, true).count(), 0);
     }
 
     #[test]

@@ -45,8 +45,13 @@ impl ServerDescription {
         let media = description.media_descriptions.iter();
         let lines = media.clone().map(|media| OfferLine::read(media, defaults));
         let lines: Vec<OfferLine> = lines.collect::<Result<_, _>>()?;
-        let candidates = media.flat_map(|media| media.attributes.iter().filter_map(candidate));
-        let candidates = candidates.take(MAX_CANDIDATES).collect();
+        let mut candidates = Vec::new();
+        for told in media.flat_map(|media| media.attributes.iter().filter_map(candidate)) {
+            // A bundle has one transport, and many servers describe it on each of its m-lines.
+            if candidates.len() < MAX_CANDIDATES && !candidates.contains(&told) {
+                candidates.push(told);
+            }
+        }
         let mut session = Security::default();
         description.attributes.iter().for_each(|attribute| session.read(attribute));
         let Some(first) = lines.iter().find(|line| line.rejected().is_none()) else {

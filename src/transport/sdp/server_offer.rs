@@ -138,7 +138,7 @@ fn write_codec(out: &mut String, offered: &OfferedCodec, video: bool) -> fmt::Re
     if let Some(parameters) = &offered.parameters {
         write!(out, "a=fmtp:{number} {parameters}\r\n")?;
     }
-    for words in offered.feedback.answered(video) {
+    for words in offered.feedback.answered(video, true) {
         write!(out, "a=rtcp-fb:{number} {words}\r\n")?;
     }
     let Some(rtx) = offered.line.rtx_payload_type else { return Ok(()) };
