@@ -330,6 +330,11 @@ impl Hand {
         self.0.lock().unwrap().socket.send_to(datagram, to).is_ok()
     }
 
+    /// The last number that it got in each of its slots.
+    pub(crate) fn newest(&self) -> BTreeMap<Ssrc, u16> {
+        self.0.lock().unwrap().ear.newest.clone()
+    }
+
     /// A socket on its port, so that no thread waits for another.
     pub(crate) fn socket(&self) -> UdpSocket {
         self.0.lock().unwrap().socket.try_clone().unwrap()
