@@ -251,8 +251,8 @@ impl Hostile {
         self.media().reaction = Some(Box::new(reaction));
     }
 
-    pub(crate) fn double(&self) {
-        self.media().is_double = true;
+    pub(crate) fn double(&self, is_double: bool) {
+        self.media().is_double = is_double;
     }
 
     pub(crate) fn tap(&self) {
