@@ -26,46 +26,65 @@ fn slow_sockets() -> usize {
     }
 }
 
-/// Begins a request for a WebSocket and leaves it at that.
+/// Begins a request for a WebSocket.
 async fn slow(address: SocketAddr) -> TcpStream {
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream.write_all(b"GET /v1/ws?token=x HTTP/1.1\r\nHost: localhost\r\nX-Slow: ").await.unwrap();
     stream
 }
 
+/// Goes on with the request by a byte every 500 ms until the server hangs up; answers how long it took
+/// since the opening, and what the server said.
+async fn trickle(mut stream: TcpStream, opened: Instant) -> (Duration, Vec<u8>) {
+    let (mut answer, mut buffer) = (Vec::new(), [0; 1_024]);
+    while opened.elapsed() < 3 * PATIENCE {
+        match timeout(Duration::from_millis(500), stream.read(&mut buffer)).await {
+            // An end or a reset is all the same.
+            Ok(Ok(0) | Err(_)) => return (opened.elapsed(), answer),
+            Ok(Ok(len)) => answer.extend_from_slice(&buffer[..len]),
+            Err(_) => drop(stream.try_write(b"x")),
+        }
+    }
+    (opened.elapsed(), answer)
+}
+
+/// What a head may take, and a busy machine.
+const HEAD_WITHIN: Duration = Duration::from_secs(5 + 2);
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a25_slow_sockets_keep_nobody_out_and_are_cut_off() {
     let _turn = alone().await;
     let mut tally = Tally::of("attacks", "A25");
     let how_many = slow_sockets();
+    assert!(how_many >= 2_000, "the limit of open files lets {how_many} slow sockets be");
     let (server, address) = start(&free_ports()).await;
     let mut call = live_call(&server, address, Duration::from_secs(8)).await;
-    let began = Instant::now();
     let mut sockets = Vec::new();
     for _ in 0..how_many {
-        sockets.push(slow(address).await);
+        let opened = Instant::now();
+        sockets.push(tokio::spawn(trickle(slow(address).await, opened)));
     }
+    let waiting = sockets.iter().filter(|socket| !socket.is_finished()).count();
+    assert!(waiting >= 2_000, "{waiting} of {how_many} slow sockets are left when the joins begin");
     let mut joins = Vec::new();
     for number in 0..9 {
         let asked = Instant::now();
         let person = Person::join(address, "daily", &format!("P{number}"), "participant").await;
         joins.push(asked.elapsed());
         drop(person);
-        // One more byte of each head does not buy more time.
-        for socket in &mut sockets {
-            let _ = socket.try_write(b"x");
-        }
     }
     joins.sort();
-    assert!(joins[4] <= Duration::from_secs(1), "with {how_many} slow sockets, joins took {joins:?}");
+    // One of the nine may have met with whatever else the machine does.
+    assert!(joins[7] <= Duration::from_secs(1), "with {how_many} slow sockets, joins took {joins:?}");
     assert!(call.is_on());
-    for socket in &mut sockets {
-        let mut answer = Vec::new();
-        // An end or a reset is all the same.
-        let _ = timeout(3 * PATIENCE, socket.read_to_end(&mut answer)).await.expect("the server hangs up");
+    let mut longest = Duration::ZERO;
+    for socket in sockets {
+        let (took, answer) = socket.await.unwrap();
+        longest = longest.max(took);
         assert!(!answer.starts_with(b"HTTP/1.1 1") && !answer.starts_with(b"HTTP/1.1 2"));
     }
-    assert!(began.elapsed() < 4 * PATIENCE, "{:?}", began.elapsed());
+    // More bytes of a head do not buy more time.
+    assert!(longest <= HEAD_WITHIN, "the server hung up after {longest:?}");
     call.end().await.assert_undisturbed();
     println!("{how_many} slow sockets");
     tally.count(how_many as u64, "slow sockets");

@@ -251,8 +251,8 @@ impl Hostile {
         self.media().reaction = Some(Box::new(reaction));
     }
 
-    pub(crate) fn double(&self) {
-        self.media().is_double = true;
+    pub(crate) fn double(&self, is_double: bool) {
+        self.media().is_double = is_double;
     }
 
     pub(crate) fn tap(&self) {
@@ -328,6 +328,11 @@ impl Hand {
     /// Sends as it is.
     pub(crate) fn raw(&self, datagram: &[u8], to: SocketAddr) -> bool {
         self.0.lock().unwrap().socket.send_to(datagram, to).is_ok()
+    }
+
+    /// The last number that it got in each of its slots.
+    pub(crate) fn newest(&self) -> BTreeMap<Ssrc, u16> {
+        self.0.lock().unwrap().ear.newest.clone()
     }
 
     /// A socket on its port, so that no thread waits for another.
