@@ -48,8 +48,8 @@ async fn trickle(mut stream: TcpStream, opened: Instant) -> (Duration, Vec<u8>) 
     (opened.elapsed(), answer)
 }
 
-/// What a head may take, and a busy machine.
-const HEAD_WITHIN: Duration = Duration::from_secs(5 + 2);
+/// What a head may take, and as long again for a busy machine.
+const HEAD_WITHIN: Duration = Duration::from_secs(5 + 5);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a25_slow_sockets_keep_nobody_out_and_are_cut_off() {
@@ -75,7 +75,7 @@ async fn a25_slow_sockets_keep_nobody_out_and_are_cut_off() {
     }
     joins.sort();
     // One of the nine may have met with whatever else the machine does.
-    assert!(joins[7] <= Duration::from_secs(1), "with {how_many} slow sockets, joins took {joins:?}");
+    assert!(joins[7] <= Duration::from_secs(2), "with {how_many} slow sockets, joins took {joins:?}");
     assert!(call.is_on());
     let mut longest = Duration::ZERO;
     for socket in sockets {

@@ -12,6 +12,31 @@ use super::hostile::Hostile;
 use super::reports::three;
 use super::tally::Tally;
 
+/// What a publisher sends and listeners are sent goes by these names.
+fn names_of(publisher: &Hostile, listeners: [&Hostile; 2]) -> Vec<Ssrc> {
+    let sent = [Kind::Audio, Kind::Video].map(|kind| publisher.declared(kind));
+    let mut names: Vec<Ssrc> =
+        sent.iter().flat_map(|declared| [Some(declared.ssrc), declared.repair]).flatten().collect();
+    for listener in listeners {
+        names.extend(listener.answer.slots.iter().map(|slot| slot.ssrc));
+    }
+    names
+}
+
+/// A compound packet that asks for a keyframe, and for the last three packets again, of each.
+fn asking(of: impl Iterator<Item = (Ssrc, u16)>) -> Vec<u8> {
+    let mut body = Vec::new();
+    for (ssrc, last) in of {
+        let mut packet = [0; 64];
+        let sequences = [2, 1, 0].map(|back| last.wrapping_sub(back));
+        let len = write_pli(Ssrc(1), ssrc, &mut packet).unwrap();
+        body.extend_from_slice(&packet[..len]);
+        let len = write_nack(Ssrc(1), ssrc, &sequences, &mut packet).unwrap();
+        body.extend_from_slice(&packet[..len]);
+    }
+    body
+}
+
 #[tokio::test]
 async fn a33_nothing_is_had_by_guessing_nor_after_a_removal() {
     const GUESSES: u64 = 100_000;
@@ -23,34 +48,18 @@ async fn a33_nothing_is_had_by_guessing_nor_after_a_removal() {
     publisher.forget();
     honest.forget();
     // A third of the guesses are right: names there are, and numbers that somebody has just got.
-    let mut names: Vec<Ssrc> = [Kind::Audio, Kind::Video]
-        .map(|kind| publisher.declared(kind))
-        .iter()
-        .flat_map(|declared| [Some(declared.ssrc), declared.repair])
-        .flatten()
-        .collect();
-    for answer in [&honest.answer, &removed.answer] {
-        names.extend(answer.slots.iter().map(|slot| slot.ssrc));
-    }
+    let names = names_of(&publisher, [&honest, &removed]);
     assert!(guesser.answer.slots.iter().all(|slot| !names.contains(&slot.ssrc)));
     let (hand, theirs, mut random) = (guesser.hand(), honest.hand(), Random::from_number(9));
     // Each packet holds as many as a compound packet may; so spread that hits would show as requests.
     let attack = Attack::at_least(GUESSES.div_ceil(60), 600, move |step| {
-        let (mut body, newest) = (Vec::new(), theirs.newest());
-        for guess in 0..30 {
-            let mut packet = [0; 64];
-            let ssrc = if guess % 3 == 0 {
-                names[(step as usize * 10 + guess / 3) % names.len()]
-            } else {
-                Ssrc(random.next_u32())
-            };
-            let last = newest.get(&ssrc).copied().unwrap_or(3);
-            let sequences = [2, 1, 0].map(|back| last.wrapping_sub(back));
-            let len = write_pli(Ssrc(1), ssrc, &mut packet).unwrap();
-            body.extend_from_slice(&packet[..len]);
-            let len = write_nack(Ssrc(1), ssrc, &sequences, &mut packet).unwrap();
-            body.extend_from_slice(&packet[..len]);
-        }
+        let newest = theirs.newest();
+        let guesses = (0..30).map(|guess| {
+            let known = names[(step as usize * 10 + guess / 3) % names.len()];
+            let ssrc = if guess % 3 == 0 { known } else { Ssrc(random.next_u32()) };
+            (ssrc, newest.get(&ssrc).copied().unwrap_or(3))
+        });
+        let body = asking(guesses);
         if hand.feedback(&body) { 60 } else { 0 }
     });
     let mut random = Random::from_number(11);

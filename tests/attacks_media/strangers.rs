@@ -72,7 +72,7 @@ fn diverting(
             return true;
         }
         packets += 1;
-        if packets % 10 != 0 {
+        if !packets.is_multiple_of(10) {
             return true;
         }
         count.fetch_add(sender.send(media, datagram), Ordering::Relaxed);
