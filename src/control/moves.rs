@@ -79,20 +79,26 @@ impl Session {
         Some(id)
     }
 
-    /// Sends a batch's step to all its workers.
-    fn send_step(&mut self, cx: &mut Context, id: BatchId) {
+    /// The second step, after all workers that are left have done the first.
+    fn grant(&mut self, cx: &mut Context, id: BatchId) {
         let Self { batches, seats, .. } = self;
         let Some(batch) = batches.get_mut(&id) else { return };
+        batch.step = Step::Granting;
         // What somebody may publish can have changed since the first step: workers take no word about a
         // placement that nobody is in yet.
-        let grants = batch.step == Step::Granting;
-        for placement in batch.placements.iter_mut().filter(|_| grants) {
+        for placement in &mut batch.placements {
             let client = cx.participants.get(&placement.participant).map(|seat| seat.client);
             let sent = client.and_then(|client| seats.get(&client)).and_then(|seat| seat.sent);
             if let Some(sent) = sent.filter(|sent| sent.epoch == placement.epoch) {
                 placement.publish = sent.publish;
             }
         }
+        self.send_step(cx, id);
+    }
+
+    /// Sends a batch's step to all its workers.
+    fn send_step(&mut self, cx: &mut Context, id: BatchId) {
+        let Some(batch) = self.batches.get_mut(&id) else { return };
         let command = match batch.step {
             Step::Revoking => MediaCommand::Revoke {
                 batch: id,
@@ -112,8 +118,7 @@ impl Session {
     pub(super) fn revoked(&mut self, cx: &mut Context, id: BatchId, worker: WorkerId) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
         if batch.step == Step::Revoking && batch.waiting.remove(&worker) && batch.waiting.is_empty() {
-            batch.step = Step::Granting;
-            self.send_step(cx, id);
+            self.grant(cx, id);
         }
     }
 
@@ -141,8 +146,7 @@ impl Session {
                 continue;
             }
             if batch.step == Step::Revoking && !batch.workers.is_empty() {
-                batch.step = Step::Granting;
-                self.send_step(cx, id);
+                self.grant(cx, id);
             } else {
                 self.finish_batch(cx, id);
             }
