@@ -155,10 +155,8 @@ impl World {
         }
         self.known.insert(key, Known { at: self.now, link, code: None, ack: None });
         let speaks = self.attached.iter().find(|(_, of)| **of == client).map(|(link, _)| *link);
-        let of_its_link = matches!(
-            request.method.as_str(),
-            "leaveRoom" | "restartIce" | "startScreenShare" | "startCanvas"
-        );
+        let of_its_link = ["leaveRoom", "restartIce", "startScreenShare", "startCanvas"];
+        let of_its_link = of_its_link.contains(&request.method.as_str());
         if of_its_link && speaks.is_some_and(|speaks| speaks != link) {
             self.refuse(link, Some(client), request, Refusal::NotConnected);
             return Ok(());
