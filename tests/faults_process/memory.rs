@@ -43,6 +43,7 @@ async fn f16_nobody_new_is_let_in_where_memory_is_short_and_who_is_here_stays() 
     assert!(response.headers().contains_key("retry-after"));
     assert!(server.resident_kib() as f64 * 1_024.0 <= limit, "shed before the limit");
     tally.count(people.len() as u64, "people");
+    eventually("a word in the log", async || server.logged("memory is short") > 0).await;
     assert_eq!(server.logged("memory is short"), 1, "{:?}", server.log());
 
     // Those who are here hear each other, and may come back.
