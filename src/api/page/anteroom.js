@@ -97,6 +97,10 @@ export class AnteroomRoom extends EventTarget {
       (room) => this.#raise("snapshot", { clientId: this.clientId, room }),
     );
     this.recovering = false;
+    /** @type {MediaConnection | null} the one whose path is being renewed */
+    this.mending = null;
+    /** Whether it was said that no media gets to the server. */
+    this.unreachable = false;
     this.signalling.addEventListener("frame", (event) => this.log.receive(detail(event)));
     this.signalling.addEventListener("ack", (event) => this.#acked(detail(event)));
     this.signalling.addEventListener("down", () => void this.#recover(false));
@@ -344,14 +348,29 @@ export class AnteroomRoom extends EventTarget {
   /** The media path is gone: a new ICE path if that is possible, else a new connection. */
   async #mend() {
     const connection = this.connection;
-    if (!connection || !this.signalling.isOpen || this.recovering) return;
+    if (!connection || !this.signalling.isOpen || this.recovering || this.mending === connection) return;
+    this.mending = connection;
+    if (!connection.wasUp) this.#tellUnreachable(connection);
     try {
       await this.restartIce();
       await delay(RESTART_TIMEOUT);
       if (connection === this.connection && !connection.isUp) await this.#recover(true);
     } catch {
       if (connection === this.connection) await this.#recover(true);
+    } finally {
+      if (this.mending === connection) this.mending = null;
     }
+  }
+
+  /** Says once where media was sent in vain, and what may help. @param {MediaConnection} connection */
+  #tellUnreachable(connection) {
+    if (this.unreachable) return;
+    this.unreachable = true;
+    const addresses = connection.serverAddresses;
+    const help = addresses.every((address) => /^(127\.|::1$)/.test(address))
+      ? "It only listens for media on its own machine, which Firefox does not connect to: set `media` in [listen] to another address, and `secret` in [tokens]."
+      : "UDP may be blocked on the way.";
+    this.#raise("error", new AnteroomError(0, "unreachable", `No media gets to the server at ${addresses.join(", ")}. ${help}`));
   }
 
   /** Comes back to the seat. @param {boolean} withMedia */

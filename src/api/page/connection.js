@@ -39,6 +39,8 @@ export class MediaConnection extends EventTarget {
     for (let i = 0; i < videoSlots; i += 1) this.#addReceiver("video");
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.grace = undefined;
+    /** Whether media has ever flowed. */
+    this.wasUp = false;
     this.pc.onconnectionstatechange = () => this.#stateChanged();
     this.pc.oniceconnectionstatechange = () => this.#stateChanged();
   }
@@ -103,6 +105,12 @@ export class MediaConnection extends EventTarget {
     return this.pc.connectionState === "connected";
   }
 
+  /** Where the server says that it listens for media. */
+  get serverAddresses() {
+    const lines = this.pc.remoteDescription?.sdp.matchAll(/^a=candidate:\S+ \d+ \S+ \d+ (\S+)/gm) ?? [];
+    return [...new Set([...lines].map(([, address]) => address))];
+  }
+
   /** Ends it. */
   close() {
     clearTimeout(this.grace);
@@ -133,6 +141,7 @@ export class MediaConnection extends EventTarget {
     if (connectionState === "connected") {
       clearTimeout(this.grace);
       this.grace = undefined;
+      this.wasUp = true;
       this.dispatchEvent(new Event("up"));
     } else if (iceConnectionState === "failed") {
       this.dispatchEvent(new Event("weak"));
