@@ -109,7 +109,7 @@ fn fail(seed: u64, script: &[Step], error: &str) -> ! {
 }
 
 /// Seeds that every run begins with.
-const COMMITTED: [u64; 11] = [
+const COMMITTED: [u64; 12] = [
     1,
     2,
     3,
@@ -121,6 +121,7 @@ const COMMITTED: [u64; 11] = [
     1_882_905_586_780_080_278,
     1_882_922_615_631_251_107,
     1_882_951_643_966_735_230,
+    1_882_966_858_999_529_842,
 ];
 
 fn number(name: &str) -> Option<u64> {

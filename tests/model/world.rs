@@ -303,13 +303,15 @@ impl World {
         self.people[who].client.map_or_else(nobody, |client| client.to_string())
     }
 
-    /// Everybody says to have taken in the newest slots.
+    /// Everybody who was told of the newest slots says to have taken them in.
     fn landed(&mut self) -> Check {
         for (link, client) in self.attached.clone() {
             let participant = self.clients.iter().find(|(_, c)| **c == client).map(|(p, _)| *p);
-            if let Some(epoch) = participant.and_then(|p| self.told.get(&p)).copied() {
+            let newest = participant.and_then(|p| self.told.get(&p)).copied();
+            // The answer to an offer whose link is gone is heard by nobody.
+            if let Some(epoch) = newest.filter(|epoch| self.heard_of.get(&client) == Some(epoch)) {
                 self.feed(ControlInput::Told { link, epoch }, |world| {
-                    world.given.retain(|of, _| *of != client || world.heard_of.get(of) != Some(&epoch));
+                    world.given.remove(&client);
                     Ok(())
                 })?;
             }
