@@ -22,6 +22,7 @@ async fn f14_who_reads_nothing_is_let_go_and_nobody_else_notices() {
     let is_told = |seen: &crate::seen::Seen| seen.events.iter().any(|event| event == "didUserReconnecting");
     others.until("its seat is held", is_told).await;
     others.hears(meeting.speaker.id, Kind::Audio, 50).await;
+    assert!(others.is_there(), "who reads and asks for nothing is kept");
     assert!(call.is_on(), "it ended before the attack did");
     call.end().await.assert_undisturbed();
     meeting.falls_silent().await;
