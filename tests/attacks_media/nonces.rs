@@ -114,6 +114,7 @@ async fn a06_no_nonce_is_used_twice() {
     }
     let (_, _) = beside.end(attack).await;
     beside.stop().await;
+    assert!(records >= RECORDS as u64, "{records} records");
     tally.count(records, "records");
 }
 

@@ -55,8 +55,7 @@ async fn a08_bad_tags_never_end_a_call() {
 async fn not_authentic_at_rest(beside: &Beside) -> u64 {
     let mut before = beside.dropped("not_authentic").await;
     loop {
-        // Counters are published every second.
-        sleep(Duration::from_millis(2_200)).await;
+        beside.has_counted().await;
         let now = beside.dropped("not_authentic").await;
         if now == before {
             return now;

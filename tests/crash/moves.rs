@@ -232,7 +232,7 @@ async fn f06_what_was_acked_survives_a_kill_in_the_middle_of_moves() {
     let mut server = home.start();
     let mut actors = gathered(&server).await;
     let (moves, acked) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
-    let (mut slowest, mut packets, mut cut_off) = (Duration::ZERO, 0, 0);
+    let (mut starts, mut packets, mut cut_off) = (Vec::new(), 0, 0);
     let mut random = Random::from_number(6);
     for _ in 0..kills {
         let acting: Vec<_> = actors
@@ -253,7 +253,7 @@ async fn f06_what_was_acked_survives_a_kill_in_the_middle_of_moves() {
             actors.push(actor);
         }
         server = home.start();
-        slowest = slowest.max(server.ready);
+        starts.push(server.ready);
         everybody_back(&mut actors, &server).await;
     }
     // What is kept is enough to go on with, and nobody hears who is elsewhere.
@@ -269,7 +269,11 @@ async fn f06_what_was_acked_survives_a_kill_in_the_middle_of_moves() {
     println!(
         "{kills} kills, {acked} acks ({moves} moves), {cut_off} requests cut off, {packets} packets judged"
     );
-    println!("slowest start {slowest:?}");
+    starts.sort_unstable();
+    let (most, slowest) = (starts[starts.len() * 9 / 10], starts[starts.len() - 1]);
+    println!("nine starts of ten within {most:?}, the slowest {slowest:?}");
+    // One of many may come when all of the machine is at work for others.
+    assert!(most <= Duration::from_secs(1) && slowest <= Duration::from_secs(3), "{starts:?}");
     assert!(moves > 10 * kills && cut_off > kills, "{moves} moves, {cut_off} cut off");
     tally.count(kills, "kills");
 }

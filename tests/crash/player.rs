@@ -1,6 +1,7 @@
 //! Somebody in a meeting who comes back to the seat when the server is gone: signalling by WebSocket,
 //! media by a synthetic participant, whose judge is told what the server says.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
@@ -24,6 +25,9 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 use super::server::token;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Where nothing comes for so long, nobody talks: four packets of one who does would.
+const SILENCE: Duration = Duration::from_millis(200);
 
 /// Who was heard first after each connect, and when.
 #[derive(Default)]
@@ -224,15 +228,29 @@ impl Player {
         participant.finish()
     }
 
-    /// Stops to talk, and hears out what was told until then, so that each packet is judged by what the
-    /// server said of it.
+    /// Packets that came over it.
+    fn received(&self) -> u64 {
+        let received = |media: &Media| media.participant.lock().unwrap().as_ref().map(Participant::received);
+        self.media.as_ref().and_then(received).unwrap_or(0)
+    }
+
+    /// Stops to talk, and hears out what the others say and what was told until they have stopped as well, so
+    /// that each packet is judged by what the server said of it.
     pub(crate) async fn fall_silent(&mut self) {
         if let Some(media) = &self.media
             && let Some(participant) = media.participant.lock().unwrap().as_mut()
         {
             participant.publish(self.clock.now(), Kind::Audio, false);
         }
-        tokio::time::sleep(Duration::from_millis(200)).await;
+        let last = Cell::new((self.received(), Instant::now()));
+        let is_silent = |person: &Self| {
+            let (before, since) = last.get();
+            if person.received() != before {
+                last.set((person.received(), Instant::now()));
+            }
+            person.received() == before && since.elapsed() >= SILENCE
+        };
+        self.until("silence", is_silent).await;
         self.ask("listBreakoutRooms", json!({})).await.unwrap();
     }
 }

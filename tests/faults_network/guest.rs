@@ -1,7 +1,7 @@
 //! Somebody in a meeting over a network that a test makes bad: a WebSocket, and a synthetic participant on
 //! a UDP socket behind a relay.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
@@ -20,48 +20,10 @@ use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::http::{PATIENCE, development_token};
+use crate::seen::Seen;
 use crate::weather::{Way, Weather};
 
-type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
-
-/// What somebody has heard or seen of one publisher's kind.
-#[derive(Debug, Default)]
-pub(crate) struct Track {
-    /// The publisher's own counts.
-    pub(crate) counters: BTreeSet<u64>,
-    /// Those that came more than once.
-    pub(crate) again: u64,
-    /// When each came.
-    pub(crate) times: Vec<Time>,
-    /// The publisher's counts by the server's numbers.
-    pub(crate) order: BTreeMap<u64, u64>,
-    /// The server's numbers as they came.
-    pub(crate) arrived: Vec<u64>,
-}
-
-/// What is known of somebody while the test goes on.
-#[derive(Debug, Default)]
-pub(crate) struct Seen {
-    pub(crate) up: bool,
-    pub(crate) tracks: BTreeMap<(ClientId, Kind), Track>,
-    /// The reasons of the slots, as last told.
-    pub(crate) reasons: Vec<String>,
-    pub(crate) events: Vec<String>,
-    /// Packets that went to a port that was left, though later ones had come to the new one.
-    pub(crate) to_old: u64,
-    /// Media that has come to the new port.
-    pub(crate) to_new: u64,
-}
-
-impl Seen {
-    pub(crate) fn count(&self, publisher: ClientId, kind: Kind) -> u64 {
-        self.tracks.get(&(publisher, kind)).map_or(0, |track| track.times.len() as u64)
-    }
-
-    pub(crate) fn times(&self, publisher: ClientId, kind: Kind) -> Vec<Time> {
-        self.tracks.get(&(publisher, kind)).map(|track| track.times.clone()).unwrap_or_default()
-    }
-}
+pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 enum Order {
     Publish(Kind, bool),
@@ -76,12 +38,18 @@ enum Order {
     Flood,
     /// Takes so long to take in the next word about its slots.
     Dawdle(Duration),
+    /// Says when the weather holds nothing up any more.
+    Settle(oneshot::Sender<()>),
+    /// Neither says nor takes anything any more, and its connections stay as they are.
+    Vanish,
     Finish,
 }
 
 /// The handle.
 pub(crate) struct Guest {
     pub(crate) id: ClientId,
+    /// What it may come back with.
+    pub(crate) resume: String,
     orders: mpsc::UnboundedSender<Order>,
     pub(crate) seen: watch::Receiver<Seen>,
     task: JoinHandle<ParticipantReport>,
@@ -95,21 +63,39 @@ impl Guest {
         name: &str,
         settings: ParticipantSettings,
     ) -> Self {
-        let token = development_token(address, "weather", name, "moderator").await;
-        let (socket, _) = connect_async(format!("ws://{address}/v1/ws?token={token}")).await.unwrap();
+        Self::join_by(address, clock, name, settings, None).await
+    }
+
+    /// Joins, or comes back with what it was given for that.
+    pub(crate) async fn join_by(
+        address: SocketAddr,
+        clock: Clock,
+        name: &str,
+        settings: ParticipantSettings,
+        resume: Option<&str>,
+    ) -> Self {
+        let mut socket = connect(address, name).await;
+        let participant = new_participant(clock, settings);
+        let joined = join(&mut socket, &participant, resume).await;
+        assert_eq!(joined["result"], 0, "{joined}");
         let (orders, inbox) = mpsc::unbounded_channel();
         let (tell, seen) = watch::channel(Seen::default());
-        let runner = Runner::new(socket, clock, settings, tell).await;
-        let id = runner.id;
-        let guest = Self { id, orders, seen, task: tokio::spawn(runner.run(inbox)) };
+        let runner = Runner::new(socket, clock, (participant, &joined), tell).await;
+        let (id, resume) = (runner.id, joined["resume"].as_str().unwrap().to_owned());
+        let guest = Self { id, resume, orders, seen, task: tokio::spawn(runner.run(inbox)) };
         guest.until("a connection", |seen| seen.up).await;
         guest
     }
 
     /// Waits until what is known is as asked.
     pub(crate) async fn until(&self, what: &str, is: impl FnMut(&Seen) -> bool) {
+        self.until_within(PATIENCE, what, is).await;
+    }
+
+    /// The same for what takes longer.
+    pub(crate) async fn until_within(&self, patience: Duration, what: &str, is: impl FnMut(&Seen) -> bool) {
         let mut seen = self.seen.clone();
-        let waited = tokio::time::timeout(PATIENCE, seen.wait_for(is)).await;
+        let waited = tokio::time::timeout(patience, seen.wait_for(is)).await;
         waited.unwrap_or_else(|_| panic!("{what} in time")).expect(what);
     }
 
@@ -147,6 +133,23 @@ impl Guest {
     /// Goes on asking until the server lets go, and reads nothing any more.
     pub(crate) fn flood(&self) {
         self.order(Order::Flood);
+    }
+
+    /// Is gone, as if all of its network were.
+    pub(crate) fn vanish(&self) {
+        self.order(Order::Vanish);
+    }
+
+    /// Returns once nothing is on its way that the weather holds up.
+    pub(crate) async fn settles(&self) {
+        let (reply, settled) = oneshot::channel();
+        self.order(Order::Settle(reply));
+        tokio::time::timeout(PATIENCE, settled).await.expect("it settles").expect("it settles");
+    }
+
+    /// Whether the server keeps its connection.
+    pub(crate) fn is_there(&self) -> bool {
+        !self.task.is_finished()
     }
 
     /// Comes to be at another port of this address.
@@ -187,30 +190,16 @@ struct Runner {
     dawdles: Option<Duration>,
     /// What is taken in later, and when.
     later: Option<(Time, Value)>,
+    settling: Vec<oneshot::Sender<()>>,
 }
 
 impl Runner {
     async fn new(
-        mut socket: Socket,
+        socket: Socket,
         clock: Clock,
-        settings: ParticipantSettings,
+        (mut participant, joined): (Participant, &Value),
         tell: watch::Sender<Seen>,
     ) -> Self {
-        let (at, instant) = clock.anchor();
-        let mut random = Random::from_number(rand::random());
-        let (up, down) = (Way::new(random.next_u64()), Way::new(random.next_u64()));
-        let identity = ClientIdentity::generate().unwrap();
-        let mut participant = Participant::new(settings, TimeAnchor { at, instant }, identity, random);
-        let (sdp, tracks) = participant.offer();
-        let request = json!({"id": "0", "method": "joinRoom", "params": {"sdp": sdp, "tracks": tracks}});
-        socket.send(Message::text(request.to_string())).await.unwrap();
-        let joined = loop {
-            let frame = read(&socket.next().await.unwrap().unwrap());
-            if frame["id"] == "0" {
-                break frame["data"].clone();
-            }
-        };
-        assert_eq!(joined["result"], 0, "{joined}");
         let id = joined["clientId"].as_str().unwrap().parse().unwrap();
         participant.answer(clock.now(), joined["sdp"].as_str().unwrap()).unwrap();
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
@@ -222,15 +211,16 @@ impl Runner {
             udp,
             old: None,
             newest: BTreeMap::new(),
-            up,
-            down,
+            up: Way::new(rand::random()),
+            down: Way::new(rand::random()),
             tell,
             replies: BTreeMap::new(),
             asked: 0,
             dawdles: None,
             later: None,
+            settling: Vec::new(),
         };
-        runner.take_slots(joined["room"]["room_id"].as_str().unwrap(), &joined);
+        runner.take_slots(joined["room"]["room_id"].as_str().unwrap(), joined);
         runner
     }
 
@@ -238,6 +228,9 @@ impl Runner {
         let (mut inbound, mut stale) = ([0; 2_048], [0; 2_048]);
         loop {
             self.go_on().await;
+            if self.up.next_due().or(self.down.next_due()).is_none() {
+                self.settling.drain(..).for_each(|reply| _ = reply.send(()));
+            }
             if let Some((_, data)) = self.later.take_if(|(at, _)| *at <= self.clock.now()) {
                 self.take_slots(data["room_id"].as_str().unwrap(), &data);
             }
@@ -248,6 +241,10 @@ impl Runner {
             tokio::select! {
                 order = inbox.recv() => match order {
                     Some(Order::Finish) | None => break,
+                    Some(Order::Vanish) => {
+                        while !matches!(inbox.recv().await, Some(Order::Finish) | None) {}
+                        break;
+                    }
                     Some(Order::Flood) => {
                         // Each is answered with its id.
                         let nonsense = Message::text(json!({"id": "x".repeat(100_000)}).to_string());
@@ -281,8 +278,15 @@ impl Runner {
         let mut buffer = [0; 2_048];
         while let Some((to, len)) = self.participant.poll_transmit(now, &mut buffer) {
             self.up.send(now, to, &buffer[..len]);
+            if let Some((_, kind, counter)) = self.participant.last_sent() {
+                self.tell.send_modify(|seen| _ = seen.sent.insert(kind, counter));
+            }
         }
         while let Some((to, datagram)) = self.up.pop_due(self.clock.now()) {
+            if is_stun(&datagram) && self.old.is_some() && self.tell.borrow().checked.is_none() {
+                let now = self.clock.now();
+                self.tell.send_modify(|seen| seen.checked = Some(now));
+            }
             let _ = self.udp.send_to(&datagram, to).await;
         }
         if self.participant.is_up() && !self.tell.borrow().up {
@@ -316,6 +320,7 @@ impl Runner {
             let track = seen.tracks.entry((heard.mark.publisher, heard.mark.kind)).or_default();
             track.again += u64::from(!track.counters.insert(heard.mark.counter));
             track.times.push(now);
+            track.sent_at.insert(heard.mark.counter, heard.mark.sent_at);
             track.order.insert(heard.sequence, heard.mark.counter);
             track.arrived.push(heard.sequence);
         });
@@ -335,7 +340,7 @@ impl Runner {
                 let new = UdpSocket::bind((address, 0)).await.unwrap();
                 self.old = Some(std::mem::replace(&mut self.udp, new));
                 self.newest.clear();
-                self.tell.send_modify(|seen| seen.to_new = 0);
+                self.tell.send_modify(|seen| (seen.to_new, seen.checked) = (0, None));
                 self.participant.address_changed(now);
             }
             Order::Ask(method, params, reply) => {
@@ -346,7 +351,8 @@ impl Runner {
                 self.replies.insert(id, reply);
             }
             Order::Dawdle(length) => self.dawdles = Some(length),
-            Order::Flood | Order::Finish => {}
+            Order::Settle(reply) => self.settling.push(reply),
+            Order::Flood | Order::Vanish | Order::Finish => {}
         }
     }
 
@@ -355,7 +361,11 @@ impl Runner {
             let _ = reply.send(frame["data"].clone());
         }
         let Some(event) = frame["event"].as_str() else { return };
-        self.tell.send_modify(|seen| seen.events.push(event.to_owned()));
+        let now = self.clock.now();
+        self.tell.send_modify(|seen| {
+            seen.events.push(event.to_owned());
+            seen.told.push((now, frame.clone()));
+        });
         if event == "slots" && self.dawdles.is_some() {
             let length = self.dawdles.take().unwrap();
             self.later = Some((self.clock.now() + length, frame["data"].clone()));
@@ -373,6 +383,40 @@ impl Runner {
         let reasons = slots.iter().filter_map(|slot| slot["reason"].as_str()).map(str::to_owned).collect();
         self.tell.send_modify(|seen| seen.reasons = reasons);
     }
+}
+
+/// A signalling connection of somebody.
+pub(crate) async fn connect(address: SocketAddr, name: &str) -> Socket {
+    let token = development_token(address, "weather", name, "moderator").await;
+    connect_async(format!("ws://{address}/v1/ws?token={token}")).await.unwrap().0
+}
+
+pub(crate) fn new_participant(clock: Clock, settings: ParticipantSettings) -> Participant {
+    let (at, instant) = clock.anchor();
+    let (identity, random) = (ClientIdentity::generate().unwrap(), Random::from_number(rand::random()));
+    Participant::new(settings, TimeAnchor { at, instant }, identity, random)
+}
+
+/// Asks for a seat, or for the own one; answers the ack's data.
+pub(crate) async fn join(socket: &mut Socket, participant: &Participant, resume: Option<&str>) -> Value {
+    let (sdp, tracks) = participant.offer();
+    let mut params = json!({"sdp": sdp, "tracks": tracks});
+    if let Some(resume) = resume {
+        params["resume"] = json!(resume);
+    }
+    let request = json!({"id": "0", "method": "joinRoom", "params": params});
+    socket.send(Message::text(request.to_string())).await.unwrap();
+    loop {
+        let mut frame = read(&socket.next().await.unwrap().unwrap());
+        if frame["id"] == "0" {
+            return frame["data"].take();
+        }
+    }
+}
+
+/// Whether a datagram is of ICE (RFC 7983).
+fn is_stun(datagram: &[u8]) -> bool {
+    datagram.first().is_some_and(|first| *first < 4)
 }
 
 /// The next datagram of a socket, if there is one.

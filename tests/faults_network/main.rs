@@ -22,6 +22,7 @@ mod meeting;
 mod narrow;
 mod outage;
 mod rebind;
+mod seen;
 #[path = "../support/server_process.rs"]
 mod server_process;
 mod slow_reader;

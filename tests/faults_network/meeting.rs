@@ -11,6 +11,8 @@ use serde_json::json;
 
 use crate::guest::Guest;
 use crate::http::{free_ports, get, start};
+use crate::seen::Seen;
+use crate::weather::FINE;
 
 /// A share of 120 packets of 1,000 bytes a second: about 1 Mbit/s.
 const SHARE: Pattern = Pattern { packets_per_frame: 6, burst: 6, ..Pattern::SCREEN };
@@ -70,11 +72,30 @@ impl Meeting {
         self.server.as_ref().unwrap().engine().fail_worker(WorkerId(0), fault).await;
     }
 
-    /// Nobody talks any more, and what is on its way arrives.
+    /// Nobody talks any more, and what was on its way has arrived, over networks that are fine from now on.
     pub(crate) async fn falls_silent(&self) {
-        self.speaker.publish(Kind::Audio, false);
-        self.speaker.publish(Kind::Share, false);
-        self.goes_on(Duration::from_millis(500)).await;
+        let Self { speaker, listeners, .. } = self;
+        for guest in listeners.iter().chain([speaker]) {
+            guest.both(FINE);
+            guest.settles().await;
+        }
+        // Nothing overtakes what is sent from here on: what is heard of it was behind all the rest.
+        let before = speaker.seen.borrow().sent.clone();
+        let goes_on = |seen: &Seen| before.iter().all(|(kind, count)| seen.sent[kind] > *count);
+        speaker.until("packets on a network that is fine", goes_on).await;
+        speaker.publish(Kind::Audio, false);
+        speaker.publish(Kind::Share, false);
+        speaker.settles().await;
+        let last = speaker.seen.borrow().sent.clone();
+        for listener in listeners.iter().filter(|listener| listener.is_there()) {
+            let id = speaker.id;
+            // A share that pauses ends earlier.
+            let is_over = |seen: &Seen, kind: Kind| kind.is_video() && !seen.reasons.is_empty();
+            let has_all = |seen: &Seen| {
+                last.iter().all(|(kind, count)| seen.has(id, *kind, *count) || is_over(seen, *kind))
+            };
+            listener.until("the last packets", has_all).await;
+        }
     }
 
     pub(crate) async fn stop(self) {

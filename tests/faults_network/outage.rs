@@ -6,36 +6,82 @@ use anteroom::base::Kind;
 use anteroom::message::{Method, Role};
 use serde_json::json;
 
+use crate::guest::{Guest, connect, join, new_participant};
 use crate::meeting::{Meeting, usual};
+use crate::seen::Seen;
 use crate::tally::Tally;
 use crate::world::{Person, World};
 
 #[tokio::test]
-async fn f04_after_three_seconds_media_goes_on_at_once() {
-    let _tally = Tally::of("faults", "F4");
-    let mut meeting = Meeting::of(2, usual()).await;
+async fn f04_after_three_and_after_ten_seconds_media_goes_on_at_once() {
+    let mut tally = Tally::of("faults", "F4");
+    let mut meeting = Meeting::of(3, usual()).await;
     let (speaker, clock) = (meeting.speaker.id, meeting.clock);
-    let gone = &meeting.listeners[0];
-    let outage = Duration::from_secs(3);
-    gone.outage(outage);
-    let ends = clock.now() + outage;
-    meeting.goes_on(outage - Duration::from_millis(300)).await;
-    let before = gone.seen.borrow().count(speaker, Kind::Audio);
-    gone.hears(speaker, Kind::Audio, 1).await;
-    let late = clock.now().since(ends);
-    assert!(late <= Duration::from_secs(1), "sound came {late:?} after the outage");
-    gone.hears(speaker, Kind::Share, 60).await;
-    let late = clock.now().since(ends);
-    assert!(late <= Duration::from_secs(3), "60 packets of the share came {late:?} after the outage");
-    assert!(gone.seen.borrow().reasons.is_empty(), "a link that was gone is not full");
-    let during = gone.seen.borrow().times(speaker, Kind::Audio);
-    let during = during.iter().filter(|at| **at + Duration::from_secs(1) < ends).count() as u64;
-    assert!(during <= before, "it was an outage");
-    let told = &meeting.listeners[1].seen.borrow().events.clone();
+    let outages = [3, 10].map(Duration::from_secs);
+    let began = clock.now();
+    for (gone, outage) in meeting.listeners.iter().zip(outages) {
+        gone.outage(outage);
+    }
+    for (gone, outage) in meeting.listeners.iter().zip(outages) {
+        let ends = began + outage;
+        gone.until("sound after the outage", |seen| seen.newest_at(speaker, Kind::Audio) > ends).await;
+        let times = gone.seen.borrow().times(speaker, Kind::Audio);
+        let during = times.iter().filter(|at| **at > began + Duration::from_secs(1) && **at < ends).count();
+        assert_eq!(during, 0, "it was an outage");
+        let late = times.iter().find(|at| **at >= ends).unwrap().since(ends);
+        assert!(late <= Duration::from_secs(1), "sound came {late:?} after {outage:?} without");
+        gone.hears(speaker, Kind::Share, 60).await;
+        let late = clock.now().since(ends);
+        assert!(late <= Duration::from_secs(3), "60 packets of the share came {late:?} after {outage:?}");
+        assert!(gone.seen.borrow().reasons.is_empty(), "a link that was gone is not full");
+    }
+    let told = &meeting.listeners[2].seen.borrow().events.clone();
     assert!(!told.iter().any(|event| event == "didUserReconnecting"), "nobody noticed: {told:?}");
     meeting.falls_silent().await;
-    let (report, _) = meeting.listeners.remove(1).leave().await;
+    let (report, _) = meeting.listeners.remove(2).leave().await;
     assert_eq!((report.verdict.lost, report.verdict.left_out), (0, 0), "{report:?}");
+    tally.count(2, "outages");
+    meeting.stop().await;
+}
+
+/// Nothing of them arrives, neither media nor signalling, and nothing arrives at them.
+#[tokio::test]
+async fn f04_who_is_gone_for_longer_is_held_after_30_seconds_and_comes_back_while_it_is() {
+    let mut tally = Tally::of("faults", "F4");
+    let meeting = Meeting::of(3, usual()).await;
+    let (clock, speaker, witness) = (meeting.clock, meeting.speaker.id, &meeting.listeners[2]);
+    let gone = clock.now();
+    let [forty, seventy] = [&meeting.listeners[0], &meeting.listeners[1]];
+    forty.vanish();
+    seventy.vanish();
+    for one in [forty, seventy] {
+        let held = |seen: &Seen| seen.told_of("didUserReconnecting", one.id);
+        witness
+            .until_within(Duration::from_secs(35), "a seat that is held", |seen| held(seen).is_some())
+            .await;
+        let after = held(&witness.seen.borrow()).unwrap().since(gone);
+        // The last check that came was 5 s old at the most.
+        let right = Duration::from_secs(25)..Duration::from_secs(33);
+        assert!(right.contains(&after), "held after {after:?}");
+    }
+    meeting.goes_on(Duration::from_secs(40).saturating_sub(clock.now().since(gone))).await;
+    let back = Guest::join_by(meeting.address, clock, "Ben-0", usual(), Some(&forty.resume)).await;
+    let comes = clock.now();
+    assert_eq!(back.id, forty.id, "the same seat");
+    back.hears(speaker, Kind::Audio, 1).await;
+    assert!(clock.now().since(comes) <= Duration::from_secs(1), "{:?}", clock.now().since(comes));
+    back.hears(speaker, Kind::Share, 10).await;
+    witness.until("the return", |seen| seen.told_of("didUserReconnected", back.id).is_some()).await;
+
+    let left = |seen: &Seen| seen.told_of("didUserDisconnected", seventy.id);
+    witness.until_within(Duration::from_secs(35), "a seat that is free", |seen| left(seen).is_some()).await;
+    let after = left(&witness.seen.borrow()).unwrap().since(gone);
+    assert!(after <= Duration::from_secs(70), "free after {after:?}");
+    let mut socket = connect(meeting.address, "Ben-1").await;
+    let refused = join(&mut socket, &new_participant(clock, usual()), Some(&seventy.resume)).await;
+    assert_eq!(refused["result"], 1729, "{refused}");
+    assert_eq!(witness.seen.borrow().told_of("didUserDisconnected", back.id), None, "who is back stays");
+    tally.count(2, "outages");
     meeting.stop().await;
 }
 

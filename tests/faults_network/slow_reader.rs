@@ -19,9 +19,10 @@ async fn f14_who_reads_nothing_is_let_go_and_nobody_else_notices() {
     deaf.until("the end of its link", |seen| seen.events.iter().any(|event| event == "let go")).await;
     assert_eq!(meeting.metric("anteroom_links_too_slow_total").await, 1);
     let others = &meeting.listeners[0];
-    let is_told = |seen: &crate::guest::Seen| seen.events.iter().any(|event| event == "didUserReconnecting");
+    let is_told = |seen: &crate::seen::Seen| seen.events.iter().any(|event| event == "didUserReconnecting");
     others.until("its seat is held", is_told).await;
     others.hears(meeting.speaker.id, Kind::Audio, 50).await;
+    assert!(others.is_there(), "who reads and asks for nothing is kept");
     assert!(call.is_on(), "it ended before the attack did");
     call.end().await.assert_undisturbed();
     meeting.falls_silent().await;

@@ -1,5 +1,6 @@
 //! F17: a server that gets too little of a processor.
 
+use std::process::Stdio;
 use std::time::Duration;
 
 use anteroom::base::Kind;
@@ -14,8 +15,9 @@ use crate::tally::Tally;
 const SETTINGS: &str = "[listen]\nhttp = [\"127.0.0.1\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\n\
                         media = [\"127.0.0.1\"]\n[store]\nenabled = false\n[log]\nfilter = \"warn\"\n";
 
-/// Runs 10 ms of 40.
-const QUARTER: &str = "while kill -CONT $0; do sleep 0.01; kill -STOP $0 || exit; sleep 0.03; done";
+/// Runs 10 ms of 40. It waits by reading what nobody writes: a process for each wait would take longer than
+/// the wait where the machine is busy.
+const QUARTER: &str = "while kill -CONT $0; do read -t 0.01; kill -STOP $0 || exit; read -t 0.03; done";
 
 #[tokio::test]
 async fn f17_sound_has_no_long_gaps_on_a_quarter_of_a_processor() {
@@ -23,8 +25,9 @@ async fn f17_sound_has_no_long_gaps_on_a_quarter_of_a_processor() {
     let server = ServerProcess::start(&[], SETTINGS).await;
     let mut meeting = Meeting::at(server.address, 3, usual()).await;
     let speaker = meeting.speaker.id;
-    let mut throttle = Command::new("sh")
+    let mut throttle = Command::new("bash")
         .args(["-c", QUARTER, &server.pid().to_string()])
+        .stdin(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .unwrap();
@@ -40,9 +43,13 @@ async fn f17_sound_has_no_long_gaps_on_a_quarter_of_a_processor() {
         let times = seen.borrow().times(speaker, Kind::Audio);
         let mut gaps: Vec<Duration> = times[before..].windows(2).map(|pair| pair[1].since(pair[0])).collect();
         gaps.sort_unstable();
-        assert!(gaps.len() > 250, "{} packets of sound in 6 s", gaps.len());
+        assert!(gaps.len() > 200, "{} packets of sound in 6 s", gaps.len());
         let p99 = gaps[gaps.len() * 99 / 100];
         assert!(p99 <= Duration::from_millis(200), "gaps of sound: {p99:?}");
+        // Whatever is dropped, no sound is while pictures come.
+        let lacks = |kind| seen.borrow().missing_share(speaker, kind);
+        let (sound, pictures) = (lacks(Kind::Audio), lacks(Kind::Share));
+        assert!(sound <= pictures + 0.01, "{sound} of the sound and {pictures} of the pictures are missing");
         assert_eq!(report.verdict.wrong_group, 0);
     }
 }

@@ -22,6 +22,7 @@ mod memory;
 mod network;
 mod panics;
 mod sleep;
+mod slow_reader;
 mod soak;
 mod storms;
 mod vanishing;
