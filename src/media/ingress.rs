@@ -63,7 +63,7 @@ impl Worker {
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
-        let opened = session.leg.open_rtp(path, datagram)?;
+        let opened = session.leg.open_rtp(now, path, datagram)?;
         session.budget.spend(left);
         session.heard_at = now;
         let packet = datagram.get(..opened.len).unwrap_or_default();

@@ -33,7 +33,7 @@ impl Worker {
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
-        let len = session.leg.open_rtcp(path, datagram)?;
+        let len = session.leg.open_rtcp(now, path, datagram)?;
         session.budget.spend(left);
         session.heard_at = now;
         let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
