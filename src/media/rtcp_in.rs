@@ -74,11 +74,17 @@ impl Worker {
         let source = session.intake.sources.iter_mut().find(|source| source.ssrc == report.sender_ssrc);
         let Some(source) = source.filter(|source| !source.repairs) else { return };
         source.reception.note_report(middle_of(report.info.ntp), now);
-        let line = session.intake.lines.get(source.line);
-        if let Some(line) = line.filter(|line| line.current() == Some(source.ssrc))
-            && let Some(stream) = self.streams.get_mut(line.stream)
-        {
-            stream.clock = Some(SenderClock::new(&report.info, now));
+        let (ssrc, of_line) = (source.ssrc, source.line);
+        let change = session.clock.learn(report.info.ntp, now);
+        for (at, line) in session.intake.lines.iter().enumerate() {
+            let Some(stream) = self.streams.get_mut(line.stream) else { continue };
+            if at == of_line && line.current() == Some(ssrc) {
+                stream.clock = Some(SenderClock::new(&report.info, session.clock, now));
+            } else if let Some((clock, change)) = stream.clock.as_mut().zip(change) {
+                clock.shift(change);
+            } else {
+                stream.clock = None;
+            }
         }
     }
 

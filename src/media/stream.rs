@@ -82,6 +82,7 @@ pub(super) struct Stream {
     pub(super) ring: Ring,
     pub(super) loudness: Loudness,
     pub(super) keyframes: KeyframeRequests,
+    /// Which RTP time it had when, until that is not true any more.
     pub(super) clock: Option<SenderClock>,
     /// The codec that it comes in: a place in `codecs`.
     pub(super) codec: Option<u8>,
