@@ -132,6 +132,34 @@ fn a_gap_of_the_publisher_is_asked_for_and_filled_by_rtx() {
     world.check_conservation();
 }
 
+/// Chromium pads so to find out what its link carries, where it has no RTX.
+#[test]
+fn a_loss_beside_a_packet_without_media_is_seen_and_repaired() {
+    let mut world = share();
+    world.show(1, Kind::Share, true);
+    let lost = world.packet(1, Kind::Share, 0, &[0x80, 0x80, 0x80, 1, 1]);
+    for _ in 0..2 {
+        let mut padding = world.packet(1, Kind::Share, 0, &[]);
+        padding[0] |= 0x20;
+        *padding.last_mut().unwrap() = 24;
+        world.hand_in(1, padding);
+    }
+    world.show(1, Kind::Share, false);
+    let own = |heard: Vec<Heard>| heard.into_iter().filter(|heard| heard.listener == 2).collect::<Vec<_>>();
+    let before = own(world.flush());
+    assert_eq!((before.len(), world.drops(DropReason::Empty)), (2, 2));
+    let (first, last) = (before[0].view().sequence(), before[1].view().sequence());
+    assert_eq!(last.wrapping_sub(first), 2, "one is missing and not three");
+    world.hand_in(1, again(&lost, 4_000));
+    let filled = own(world.flush());
+    assert_eq!(filled.len(), 1);
+    assert_eq!(filled[0].view().sequence(), first.wrapping_add(1));
+    world.pass(25);
+    let asked = ask_again(&mut world, 2, filled[0].view().ssrc(), &[first.wrapping_add(1)]);
+    assert_eq!(asked.len(), 1, "it is kept for who misses it");
+    world.check_conservation();
+}
+
 #[test]
 fn a_publisher_is_told_when_its_packets_came() {
     let mut world = share();
