@@ -1,7 +1,7 @@
 //! What control asks for besides moves.
 
 use super::congestion::Congestion;
-use super::feedback::RoundTrip;
+use super::feedback::{ClockDistance, RoundTrip};
 use super::group::Group;
 use super::intake::{Intake, Line};
 use super::leg::Leg;
@@ -120,6 +120,7 @@ impl Worker {
             arrivals: Arrivals::default(),
             congestion: Congestion::default(),
             round_trip: RoundTrip::default(),
+            clock: ClockDistance::default(),
             allowance: RepairAllowance::default(),
             feedback_ssrc,
             cname,

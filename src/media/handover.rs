@@ -25,7 +25,7 @@ pub(super) struct Crossing {
     pub(super) breaks: Breaks,
     /// How loud the stream is.
     pub(super) loudness: Loudness,
-    /// The publisher's clock as its last sender report has it.
+    /// Which RTP time the stream had when, on our clock.
     pub(super) clock: Option<SenderClock>,
     descriptor_len: usize,
     payload_len: usize,

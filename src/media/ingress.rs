@@ -63,7 +63,7 @@ impl Worker {
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
-        let opened = session.leg.open_rtp(path, datagram)?;
+        let opened = session.leg.open_rtp(now, path, datagram)?;
         session.budget.spend(left);
         session.heard_at = now;
         let packet = datagram.get(..opened.len).unwrap_or_default();
@@ -110,7 +110,7 @@ impl Worker {
             stream.source_changed();
         }
         if incoming.payload.is_empty() {
-            stream.left_out(false);
+            stream.skipped(incoming.info.index);
             return Err(DropReason::Empty);
         }
         let refusal = refusal_of(stream, incoming, now, self.overload.is_on(now));
@@ -143,23 +143,20 @@ impl Worker {
             self.statistics.media_admitted += 1;
             return Ok(());
         }
-        if !stream.admit(incoming.info, incoming.descriptor, incoming.payload) {
-            stream.left_out(false);
-            return Err(DropReason::TooLarge);
-        }
+        let segment = stream.admit(incoming.info, incoming.descriptor, incoming.payload);
+        let segment = segment.ok_or(DropReason::TooLarge)?;
         self.statistics.media_admitted += 1;
-        self.copy_along(now, stream_key, incoming.info.index);
+        self.copy_along(now, stream_key, (incoming.info.index, segment));
         Ok(())
     }
 
     /// Puts a copy of a stored packet into the queue of each listener.
-    fn copy_along(&mut self, now: Time, stream_key: Key<Stream>, index: u64) {
+    fn copy_along(&mut self, now: Time, stream_key: Key<Stream>, (index, segment): (u64, u32)) {
         let hold = self.settings.media.hold();
         if !hold.is_zero() && self.flush_at.is_none() {
             self.flush_at = Some(now + hold);
         }
         let Some(stream) = self.streams.get(stream_key) else { return };
-        let segment = stream.segment();
         for route in &stream.routes {
             let listener = self.participants.get_mut(route.listener);
             let Some(session) = listener.and_then(|listener| listener.session.as_mut()) else { continue };
@@ -359,6 +356,7 @@ fn describe<'a>(
     let info = PacketInfo {
         index,
         segment: 0,
+        gap: 0,
         fresh: 0,
         epoch: Epoch(0),
         arrived: now,

@@ -36,9 +36,16 @@ impl Leg {
     /// # Errors
     ///
     /// Why it is not believed.
-    pub(super) fn open_rtp(&mut self, path: Path, packet: &mut [u8]) -> Result<Opened, DropReason> {
+    pub(super) fn open_rtp(
+        &mut self,
+        now: Time,
+        path: Path,
+        packet: &mut [u8],
+    ) -> Result<Opened, DropReason> {
         match self {
-            Self::Secure(connection) => connection.open_rtp(path, packet).map_err(|error| reason(&error)),
+            Self::Secure(connection) => {
+                connection.open_rtp(now, path, packet).map_err(|error| reason(&error))
+            }
             #[cfg(test)]
             Self::Plain(leg) => leg.open_rtp(packet).ok_or(DropReason::NotAuthentic),
         }
@@ -49,9 +56,16 @@ impl Leg {
     /// # Errors
     ///
     /// Why it is not believed.
-    pub(super) fn open_rtcp(&mut self, path: Path, packet: &mut [u8]) -> Result<usize, DropReason> {
+    pub(super) fn open_rtcp(
+        &mut self,
+        now: Time,
+        path: Path,
+        packet: &mut [u8],
+    ) -> Result<usize, DropReason> {
         match self {
-            Self::Secure(connection) => connection.open_rtcp(path, packet).map_err(|error| reason(&error)),
+            Self::Secure(connection) => {
+                connection.open_rtcp(now, path, packet).map_err(|error| reason(&error))
+            }
             #[cfg(test)]
             Self::Plain(_) => Ok(packet.len()),
         }

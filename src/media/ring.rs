@@ -20,6 +20,8 @@ pub(super) struct PacketInfo {
     pub(super) index: u64,
     /// The stretch of the stream that it belongs to, within which numbers are kept as they are.
     pub(super) segment: u32,
+    /// Of the first of its stretch: how many numbers before it are lost, and not of ours to close up.
+    pub(super) gap: u16,
     /// Counts the stretches that a decoder cannot enter in the middle of.
     pub(super) fresh: u32,
     /// The publisher's placement when it came.
@@ -66,9 +68,14 @@ impl Ring {
         Self { capacity, entries: Vec::new() }
     }
 
+    /// Whether a packet is small enough to be stored.
+    pub(super) const fn takes(descriptor: &[u8], payload: &[u8]) -> bool {
+        descriptor.len() + payload.len() <= MAX_PACKET
+    }
+
     /// Stores a packet; answers whether it was small enough.
     pub(super) fn put(&mut self, info: PacketInfo, descriptor: &[u8], payload: &[u8]) -> bool {
-        if descriptor.len() + payload.len() > MAX_PACKET {
+        if !Self::takes(descriptor, payload) {
             return false;
         }
         if self.entries.is_empty() {
@@ -112,6 +119,7 @@ mod tests {
     fn info(index: u64) -> PacketInfo {
         PacketInfo {
             index,
+            gap: 0,
             segment: 1,
             fresh: 1,
             epoch: Epoch(1),

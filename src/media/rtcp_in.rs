@@ -33,7 +33,7 @@ impl Worker {
             .and_then(|participant| participant.session.as_mut())
             .ok_or(DropReason::UnknownSource)?;
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
-        let len = session.leg.open_rtcp(path, datagram)?;
+        let len = session.leg.open_rtcp(now, path, datagram)?;
         session.budget.spend(left);
         session.heard_at = now;
         let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
@@ -74,11 +74,17 @@ impl Worker {
         let source = session.intake.sources.iter_mut().find(|source| source.ssrc == report.sender_ssrc);
         let Some(source) = source.filter(|source| !source.repairs) else { return };
         source.reception.note_report(middle_of(report.info.ntp), now);
-        let line = session.intake.lines.get(source.line);
-        if let Some(line) = line.filter(|line| line.current() == Some(source.ssrc))
-            && let Some(stream) = self.streams.get_mut(line.stream)
-        {
-            stream.clock = Some(SenderClock::new(&report.info, now));
+        let (ssrc, of_line) = (source.ssrc, source.line);
+        let change = session.clock.learn(report.info.ntp, now);
+        for (at, line) in session.intake.lines.iter().enumerate() {
+            let Some(stream) = self.streams.get_mut(line.stream) else { continue };
+            if at == of_line && line.current() == Some(ssrc) {
+                stream.clock = Some(SenderClock::new(&report.info, session.clock, now));
+            } else if let Some((clock, change)) = stream.clock.as_mut().zip(change) {
+                clock.shift(change);
+            } else {
+                stream.clock = None;
+            }
         }
     }
 

@@ -212,7 +212,7 @@ fn wants_keyframe(line: &Line, streams: &Slab<Stream>, now: Time) -> bool {
             .is_some_and(|stream| stream.closed.is_none() && stream.keyframes.is_due(now))
 }
 
-/// What the next sender report of a slot says, if one is due: the publisher's NTP clock with our
+/// What the next sender report of a slot says, if one is due: the publisher's clock, told by ours, with our
 /// timestamps, so that a publisher's sound and picture keep their distance.
 fn sender_info(slot: &Slot, streams: &Slab<Stream>, now: Time) -> Option<SenderInfo> {
     if !is_older(slot.reported_at, now, REPORT_INTERVAL) {

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::congestion::Congestion;
-use super::feedback::RoundTrip;
+use super::feedback::{ClockDistance, RoundTrip};
 use super::intake::Intake;
 use super::leg::Leg;
 use super::outbox::Outbox;
@@ -148,6 +148,8 @@ pub(super) struct Session {
     pub(super) arrivals: Arrivals,
     pub(super) congestion: Congestion,
     pub(super) round_trip: RoundTrip,
+    /// How far its clock is from ours.
+    pub(super) clock: ClockDistance,
     pub(super) allowance: RepairAllowance,
     /// Who we are in feedback to it.
     pub(super) feedback_ssrc: Ssrc,

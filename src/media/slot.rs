@@ -123,7 +123,10 @@ impl Slot {
 
     /// How this listener calls each of a publisher's codecs.
     pub(super) fn map_codecs(&self, offered: &[CodecLine]) -> Vec<Option<MappedCodec>> {
-        let find = |codec| self.line.codecs.iter().find(|own| own.codec == codec);
+        let find = |sent: Codec| {
+            let same = self.line.codecs.iter().find(|own| own.codec == sent);
+            same.or_else(|| self.line.codecs.iter().find(|own| own.codec.shows(sent)))
+        };
         offered
             .iter()
             .map(|line| {
@@ -164,5 +167,41 @@ impl Slot {
         }
         *place = (out, now);
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::Ssrc;
+    use crate::transport::ExtensionIds;
+
+    /// The payload types by which a listener that receives `own` calls what is `sent`.
+    fn mapped(own: &[(Codec, u8)], sent: &[Codec]) -> Vec<Option<u8>> {
+        let line = |(codec, payload_type)| CodecLine { codec, payload_type, rtx_payload_type: None };
+        let slot = transport::Slot {
+            mid: "r".into(),
+            video: true,
+            ssrc: Ssrc(1),
+            rtx_ssrc: None,
+            codecs: own.iter().copied().map(line).collect(),
+            extensions: ExtensionIds::default(),
+        };
+        let offered: Vec<_> = sent.iter().map(|codec| line((*codec, 96))).collect();
+        let mapped = Slot::new(slot, &mut Random::from_number(1)).map_codecs(&offered);
+        mapped.into_iter().map(|codec| codec.map(|codec| codec.payload_type)).collect()
+    }
+
+    #[test]
+    fn a_listeners_own_codec_goes_before_one_that_shows_it_too() {
+        let h264 = |profile, packetization_mode| Codec::H264 { profile, packetization_mode };
+        let sent = [h264(0x42e0, 1), h264(0x42e0, 0), h264(0x4d00, 1), Codec::Vp8];
+        let own = [(h264(0x4200, 1), 100), (h264(0x42e0, 0), 101), (h264(0x42e0, 1), 102)];
+        assert_eq!(mapped(&own, &sent), [Some(102), Some(101), None, None]);
+        assert_eq!(mapped(&own[..1], &sent), [Some(100), Some(100), None, None]);
+        assert_eq!(
+            mapped(&[(h264(0x6400, 0), 103), (Codec::Vp8, 104)], &sent),
+            [None, Some(103), None, Some(104)]
+        );
     }
 }

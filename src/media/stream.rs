@@ -32,8 +32,8 @@ pub(super) struct Route {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Hole {
     None,
-    /// Packets without media: numbers close up.
-    Skipped,
+    /// So many packets without media: numbers close up by as many.
+    Skipped(u64),
     /// Media: a decoder has to enter anew.
     Fresh,
 }
@@ -82,6 +82,7 @@ pub(super) struct Stream {
     pub(super) ring: Ring,
     pub(super) loudness: Loudness,
     pub(super) keyframes: KeyframeRequests,
+    /// Which RTP time it had when, until that is not true any more.
     pub(super) clock: Option<SenderClock>,
     /// The codec that it comes in: a place in `codecs`.
     pub(super) codec: Option<u8>,
@@ -96,6 +97,8 @@ pub(super) struct Stream {
     segment: u32,
     fresh: u32,
     hole: Hole,
+    /// The first number of this segment and the segment before, where no decoder has to enter anew between them.
+    goes_on: Option<(u64, u32)>,
     losses: Bucket,
     /// The newest packet that went on, or that nobody was bound to hear.
     newest: Option<(u64, u32, Time)>,
@@ -134,6 +137,7 @@ impl Stream {
             segment: 0,
             fresh: 0,
             hole: Hole::None,
+            goes_on: None,
             losses: LOSSES,
             newest: None,
         }
@@ -161,7 +165,7 @@ impl Stream {
         if self.closed.is_some() {
             // What waits or could be asked for again was sent under permission that is gone.
             self.ring.clear();
-            self.miss(true);
+            self.hole = Hole::Fresh;
         }
     }
 
@@ -172,7 +176,7 @@ impl Stream {
         self.in_flight_until = in_flight_until;
         self.ring.clear();
         self.loudness.reset();
-        self.left_out(true);
+        self.left_out();
     }
 
     /// Packets below this number were sent before now.
@@ -218,26 +222,33 @@ impl Stream {
         before != self.codec
     }
 
-    /// Notes that a packet was left out, here and everywhere; `fresh` if a decoder misses it.
-    pub(super) const fn left_out(&mut self, fresh: bool) {
-        let count = if fresh { &mut self.breaks.fresh } else { &mut self.breaks.skipped };
-        *count = count.wrapping_add(1);
-        self.miss(fresh);
+    /// Notes that media was left out, here and everywhere.
+    pub(super) const fn left_out(&mut self) {
+        self.breaks.fresh = self.breaks.fresh.wrapping_add(1);
+        self.hole = Hole::Fresh;
     }
 
-    /// Notes that nobody here was sent a packet.
-    const fn miss(&mut self, fresh: bool) {
-        if fresh {
-            self.hole = Hole::Fresh;
-        } else if matches!(self.hole, Hole::None) {
-            self.hole = Hole::Skipped;
+    /// Notes a packet without media: what comes behind it closes up. One that is older than the newest leaves
+    /// no hole.
+    pub(super) fn skipped(&mut self, index: u64) {
+        if self.newest.is_none_or(|(newest, ..)| index > newest) {
+            self.skip(1);
         }
+    }
+
+    fn skip(&mut self, count: u32) {
+        self.breaks.skipped = self.breaks.skipped.wrapping_add(count);
+        self.hole = match self.hole {
+            Hole::None => Hole::Skipped(count.into()),
+            Hole::Skipped(before) => Hole::Skipped(before.saturating_add(count.into())),
+            Hole::Fresh => Hole::Fresh,
+        };
     }
 
     /// Notes that nobody here is bound to be sent a packet. One that comes later and is older does not end the
     /// hole: who is bound meanwhile would take this number for lost.
     pub(super) fn unheard(&mut self, info: &PacketInfo) {
-        self.miss(true);
+        self.hole = Hole::Fresh;
         if self.newest.is_none_or(|(index, ..)| info.index > index) {
             self.newest = Some((info.index, info.timestamp, info.arrived));
         }
@@ -247,7 +258,7 @@ impl Stream {
     /// entered is behind it.
     pub(super) fn refused(&mut self, index: u64) {
         if self.newest.is_none_or(|(newest, ..)| index > newest) {
-            self.left_out(true);
+            self.left_out();
         }
     }
 
@@ -260,7 +271,7 @@ impl Stream {
         self.clock = None;
         self.floor = 0;
         self.in_flight_until = self.in_flight_until.or(self.settled_at);
-        self.left_out(true);
+        self.left_out();
     }
 
     /// Starts to count sources at a number that no other connection of the participant starts at, so
@@ -280,22 +291,31 @@ impl Stream {
         if before.sources != breaks.sources {
             self.source_changed();
         } else if before.fresh != breaks.fresh {
-            self.left_out(true);
+            self.left_out();
         } else if before.skipped != breaks.skipped {
-            self.left_out(false);
+            self.skip(breaks.skipped.wrapping_sub(before.skipped));
         }
         self.breaks = breaks;
     }
 
-    /// Gives a packet its place among the stretches and stores it; answers whether it was small enough.
-    pub(super) fn admit(&mut self, mut info: PacketInfo, descriptor: &[u8], payload: &[u8]) -> bool {
+    /// Gives a packet its place among the stretches and stores it; answers its segment. One that is too large is
+    /// lost to everybody.
+    pub(super) fn admit(&mut self, mut info: PacketInfo, descriptor: &[u8], payload: &[u8]) -> Option<u32> {
+        if !Ring::takes(descriptor, payload) {
+            return None;
+        }
         let is_newest = self.newest.is_none_or(|(index, ..)| info.index > index);
         if is_newest {
-            self.check_jump(&info);
+            let lost = self.check_jump(&info);
             match self.hole {
                 Hole::None => {}
-                Hole::Skipped => self.segment = self.segment.wrapping_add(1),
+                Hole::Skipped(_) => {
+                    info.gap = lost;
+                    self.goes_on = Some((info.index, self.segment));
+                    self.segment = self.segment.wrapping_add(1);
+                }
                 Hole::Fresh => {
+                    self.goes_on = None;
                     self.segment = self.segment.wrapping_add(1);
                     self.fresh = self.fresh.wrapping_add(1);
                 }
@@ -303,13 +323,11 @@ impl Stream {
             self.hole = Hole::None;
             self.newest = Some((info.index, info.timestamp, info.arrived));
         }
-        (info.segment, info.fresh, info.epoch) = (self.segment, self.fresh, self.epoch);
-        self.ring.put(info, descriptor, payload)
-    }
-
-    /// The segment that was given last.
-    pub(super) const fn segment(&self) -> u32 {
-        self.segment
+        // What comes late over such a hole still has the number that was left open for it.
+        let before = self.goes_on.filter(|(first, _)| info.index < *first);
+        info.segment = before.map_or(self.segment, |(_, segment)| segment);
+        (info.fresh, info.epoch) = (self.fresh, self.epoch);
+        self.ring.put(info, descriptor, payload).then_some(info.segment)
     }
 
     /// The stretch that a decoder has to have entered to follow the next packet.
@@ -317,18 +335,24 @@ impl Stream {
         if self.hole == Hole::Fresh { self.fresh.wrapping_add(1) } else { self.fresh }
     }
 
-    fn check_jump(&mut self, info: &PacketInfo) {
-        let Some((index, timestamp, at)) = self.newest else { return };
+    /// Looks at what the newest packet has left out since the one before; answers how many numbers are lost.
+    fn check_jump(&mut self, info: &PacketInfo) -> u16 {
+        let Some((index, timestamp, at)) = self.newest else { return 0 };
         let rate = self.clock_rate();
         let told = i64::from(info.timestamp.wrapping_sub(timestamp).cast_signed());
         let told = told.saturating_mul(1_000_000) / i64::from(rate);
         let passed = i64::try_from(info.arrived.since(at).as_micros()).unwrap_or(i64::MAX);
-        let lost = info.index - index - 1;
+        let skipped = if let Hole::Skipped(count) = self.hole { count } else { 0 };
+        let lost = (info.index - index - 1).saturating_sub(skipped);
         if Duration::from_micros(told.abs_diff(passed)) > MAX_CLOCK_JUMP {
-            self.left_out(true);
-        } else if lost > 0 && self.hole == Hole::None && !self.losses.take(info.arrived, lost) {
-            self.left_out(false);
+            self.left_out();
+            return 0;
         }
+        if lost > 0 && self.hole != Hole::Fresh && !self.losses.take(info.arrived, lost) {
+            self.skip(1);
+            return 0;
+        }
+        u16::try_from(lost).unwrap_or(0)
     }
 
     /// The clock rate of its timestamps in hertz.
@@ -356,6 +380,7 @@ mod tests {
         PacketInfo {
             index,
             segment: 0,
+            gap: 0,
             fresh: 0,
             epoch: Epoch(0),
             arrived: Time(1_000_000) + Duration::from_millis(ms),
@@ -368,8 +393,8 @@ mod tests {
     }
 
     fn stretch(stream: &mut Stream, info: PacketInfo) -> (u32, u32) {
-        assert!(stream.admit(info, &[], &[1]));
-        (stream.segment, stream.fresh)
+        let segment = stream.admit(info, &[], &[1]).unwrap();
+        (segment, stream.fresh)
     }
 
     #[test]
@@ -377,12 +402,28 @@ mod tests {
         let mut stream = stream(Kind::Audio);
         let (segment, fresh) = stretch(&mut stream, packet(10));
         assert_eq!(stretch(&mut stream, packet(15)), (segment, fresh));
-        stream.left_out(false);
+        stream.skipped(16);
         assert_eq!(stretch(&mut stream, packet(12)), (segment, fresh), "late packets change nothing");
         assert_eq!(stretch(&mut stream, packet(17)), (segment + 1, fresh));
-        stream.left_out(true);
-        stream.left_out(false);
+        stream.left_out();
+        stream.skipped(18);
         assert_eq!(stretch(&mut stream, packet(19)), (segment + 2, fresh + 1));
+    }
+
+    #[test]
+    fn what_is_skipped_hides_no_loss_beside_it() {
+        let mut stream = stream(Kind::Video);
+        let (segment, fresh) = stretch(&mut stream, packet(10));
+        stream.skipped(12);
+        stream.skipped(14);
+        assert_eq!(stretch(&mut stream, packet(16)), (segment + 1, fresh));
+        assert_eq!(stream.ring.get(16, segment + 1).unwrap().info.gap, 3, "11, 13 and 15");
+        assert_eq!(stretch(&mut stream, packet(11)), (segment, fresh), "it was lost from there");
+        stream.skipped(13);
+        assert_eq!(stretch(&mut stream, packet(17)), (segment + 1, fresh), "what is late leaves no hole");
+        let large = [0; 3_000];
+        assert_eq!(stream.admit(packet(18), &[], &large), None);
+        assert_eq!(stretch(&mut stream, packet(19)), (segment + 1, fresh), "it is lost as others are");
     }
 
     #[test]

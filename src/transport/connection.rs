@@ -150,24 +150,32 @@ impl Connection {
         true
     }
 
-    /// Opens an RTP packet in place.
+    /// Opens an RTP packet in place; an authentic one prolongs the consent of its path.
     ///
     /// # Errors
     ///
     /// [`MediaError`]; the packet may then be garbage, and the connection is as before.
-    pub fn open_rtp(&mut self, path: Path, packet: &mut [u8]) -> Result<Opened, MediaError> {
-        let opened = self.inbound(path)?.open_rtp(packet)?;
+    pub fn open_rtp(&mut self, now: Time, path: Path, packet: &mut [u8]) -> Result<Opened, MediaError> {
+        let (inbound, heard) = self.inbound(path)?;
+        let opened = inbound.open_rtp(packet)?;
+        if let Some(heard) = heard {
+            *heard = now;
+        }
         self.settle();
         Ok(opened)
     }
 
-    /// Opens a compound RTCP packet in place and answers its length.
+    /// Opens a compound RTCP packet in place and answers its length; see [`Self::open_rtp`].
     ///
     /// # Errors
     ///
     /// As [`Self::open_rtp`].
-    pub fn open_rtcp(&mut self, path: Path, packet: &mut [u8]) -> Result<usize, MediaError> {
-        let len = self.inbound(path)?.open_rtcp(packet)?;
+    pub fn open_rtcp(&mut self, now: Time, path: Path, packet: &mut [u8]) -> Result<usize, MediaError> {
+        let (inbound, heard) = self.inbound(path)?;
+        let len = inbound.open_rtcp(packet)?;
+        if let Some(heard) = heard {
+            *heard = now;
+        }
         self.settle();
         Ok(len)
     }
@@ -180,10 +188,12 @@ impl Connection {
         }
     }
 
-    fn inbound(&mut self, path: Path) -> Result<&mut Inbound, MediaError> {
+    /// What opens media, and when the last came over its path.
+    fn inbound(&mut self, path: Path) -> Result<(&mut Inbound, Option<&mut Time>), MediaError> {
         let State::Up { inbound, .. } = &mut self.state else { return Err(MediaError::NotUp) };
-        if self.ice.is_validated(path) || plant::is(Plant::SourceBelieved) {
-            Ok(inbound)
+        let heard = self.ice.heard(path);
+        if heard.is_some() || plant::is(Plant::SourceBelieved) {
+            Ok((inbound, heard))
         } else {
             Err(MediaError::UnknownPath)
         }

@@ -10,6 +10,6 @@ pub mod srtp;
 mod time_anchor;
 
 pub use connection::{CONNECT_TIMEOUT, Connection, ConnectionEvent, MediaError};
-pub use negotiated::{Codec, CodecLine, ExtensionIds, Fingerprint, Negotiated, SendLine, Slot};
+pub use negotiated::{Codec, CodecLine, ExtensionIds, Fingerprint, Negotiated, SendLine, Slot, h264_profile};
 pub use path::Path;
 pub use time_anchor::TimeAnchor;

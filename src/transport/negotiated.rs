@@ -16,8 +16,8 @@ pub enum Codec {
     },
     /// RFC 6184.
     H264 {
-        /// The first two bytes of `profile-level-id`: profile and constraints. Levels are not
-        /// compared.
+        /// The first two bytes of `profile-level-id`, as [`h264_profile`] spells them. Levels are
+        /// not compared.
         profile: u16,
         /// `packetization-mode`, 0 where it is not given.
         packetization_mode: u8,
@@ -37,6 +37,48 @@ impl Codec {
             Self::Opus => 48_000,
             Self::Vp8 | Self::Vp9 { .. } | Self::H264 { .. } | Self::Av1 { .. } => 90_000,
         }
+    }
+
+    /// Whether who receives this codec can show what was sent as `sent`.
+    #[must_use]
+    pub fn shows(self, sent: Self) -> bool {
+        let (
+            Self::H264 { profile, packetization_mode },
+            Self::H264 { profile: sent_profile, packetization_mode: sent_mode },
+        ) = (self, sent)
+        else {
+            return self == sent;
+        };
+        // Recommendation H.264, annex A.2: which profiles a decoder of another has to decode as well.
+        let covers = match sent_profile {
+            CONSTRAINED_BASELINE => matches!(profile, BASELINE | MAIN | CONSTRAINED_HIGH | HIGH),
+            MAIN | CONSTRAINED_HIGH => profile == HIGH,
+            _ => false,
+        };
+        // Mode 1 has the single NAL units of mode 0, and more besides (RFC 6184 section 6.2).
+        (profile == sent_profile || covers) && sent_mode <= packetization_mode
+    }
+}
+
+const CONSTRAINED_BASELINE: u16 = 0x42e0;
+const BASELINE: u16 = 0x4200;
+const MAIN: u16 = 0x4d00;
+const EXTENDED: u16 = 0x5800;
+const CONSTRAINED_HIGH: u16 = 0x640c;
+const HIGH: u16 = 0x6400;
+
+/// The one spelling here of an H264 profile and its constraints, which have several (RFC 6184 table 5).
+#[must_use]
+pub const fn h264_profile(spelt: u16) -> u16 {
+    match (spelt >> 8, spelt & 0xff) {
+        (0x42, flags) if flags & 0x4f == 0x40 => CONSTRAINED_BASELINE,
+        (0x4d, flags) if flags & 0x8f == 0x80 => CONSTRAINED_BASELINE,
+        (0x58, flags) if flags & 0xcf == 0xc0 => CONSTRAINED_BASELINE,
+        (0x42, flags) if flags & 0x4f == 0 => BASELINE,
+        (0x58, flags) if flags & 0xcf == 0x80 => BASELINE,
+        (0x4d, flags) if flags & 0xaf == 0 => MAIN,
+        (0x58, flags) if flags & 0xcf == 0 => EXTENDED,
+        _ => spelt,
     }
 }
 
@@ -122,4 +164,50 @@ pub struct Negotiated {
     pub sends: Vec<SendLine>,
     /// Where it receives, in the order of m-lines.
     pub slots: Vec<Slot>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn spellings_of_one_h264_profile_are_one() {
+        for (spelt, profile) in [
+            (0x42e0, CONSTRAINED_BASELINE),
+            (0x42c0, CONSTRAINED_BASELINE),
+            (0x4240, CONSTRAINED_BASELINE),
+            (0x4d80, CONSTRAINED_BASELINE),
+            (0x4de0, CONSTRAINED_BASELINE),
+            (0x58c0, CONSTRAINED_BASELINE),
+            (0x4200, BASELINE),
+            (0x42a0, BASELINE),
+            (0x5880, BASELINE),
+            (0x4d00, MAIN),
+            (0x4d40, MAIN),
+            (0x5800, EXTENDED),
+            (0x6400, HIGH),
+            (0x640c, CONSTRAINED_HIGH),
+            (0x4d20, 0x4d20),
+            (0x42e1, 0x42e1),
+        ] {
+            assert_eq!(h264_profile(spelt), profile, "{spelt:04x}");
+        }
+    }
+
+    #[test]
+    fn h264_is_shown_by_who_can_decode_and_unpack_it() {
+        let h264 = |profile, packetization_mode| Codec::H264 { profile, packetization_mode };
+        for own in [CONSTRAINED_BASELINE, BASELINE, MAIN, CONSTRAINED_HIGH, HIGH] {
+            assert!(h264(own, 1).shows(h264(CONSTRAINED_BASELINE, 1)), "{own:04x}");
+            assert!(h264(own, 1).shows(h264(own, 0)), "{own:04x}");
+            assert!(!h264(own, 0).shows(h264(own, 1)), "{own:04x}");
+        }
+        assert!(!h264(CONSTRAINED_BASELINE, 1).shows(h264(BASELINE, 1)));
+        assert!(!h264(BASELINE, 1).shows(h264(MAIN, 1)) && !h264(MAIN, 1).shows(h264(BASELINE, 1)));
+        for sent in [MAIN, CONSTRAINED_HIGH] {
+            assert!(h264(HIGH, 1).shows(h264(sent, 1)) && !h264(sent, 1).shows(h264(HIGH, 1)), "{sent:04x}");
+        }
+        assert!(!h264(HIGH, 1).shows(h264(BASELINE, 1)), "slices in any order");
+        assert!(!h264(HIGH, 1).shows(Codec::Vp8) && Codec::Vp8.shows(Codec::Vp8));
+    }
 }

@@ -19,6 +19,8 @@ struct Pair {
     people: Vec<(SocketAddr, Participant)>,
     /// Whose datagrams come through no more.
     frozen: Option<SocketAddr>,
+    /// Who makes no checks any more, as stock GStreamer does.
+    unchecked: Option<SocketAddr>,
     /// When the last datagram left for that one.
     last_sent: Time,
     lost: Vec<(Time, ParticipantId, LossReason)>,
@@ -52,7 +54,7 @@ impl Pair {
             participant.publish(now, Kind::Audio, true);
             people.push((SocketAddr::from(([10, 0, 1, id as u8], 5_000)), participant));
         }
-        Self { now, worker, people, frozen: None, last_sent: now, lost: Vec::new() }
+        Self { now, worker, people, frozen: None, unchecked: None, last_sent: now, lost: Vec::new() }
     }
 
     fn pass(&mut self, duration: Duration) {
@@ -64,7 +66,8 @@ impl Pair {
             for (address, participant) in &mut self.people {
                 participant.handle_timeout(now);
                 while let Some((_, len)) = participant.poll_transmit(now, &mut buffer) {
-                    if self.frozen == Some(*address) {
+                    let is_check = buffer[0] < 4;
+                    if self.frozen == Some(*address) || (is_check && self.unchecked == Some(*address)) {
                         continue;
                     }
                     self.worker.handle_datagram(now, Path::new(*address, None), &mut buffer[..len]);
@@ -115,4 +118,19 @@ fn a13_nothing_is_sent_to_who_was_silent_for_thirty_seconds() {
     pair.pass(Duration::from_secs(1));
     assert_eq!(pair.people[1].1.received(), heard, "who is gone is not heard");
     assert_eq!(pair.lost.len(), 1, "the other stays");
+}
+
+#[test]
+fn who_sends_media_without_checks_is_heard_and_sent_to() {
+    let mut pair = Pair::new();
+    pair.pass(Duration::from_secs(2));
+    pair.unchecked = Some(pair.people[0].0);
+    pair.pass(Duration::from_secs(58));
+    let received = |pair: &Pair| pair.people.iter().map(|(_, one)| one.received()).collect::<Vec<_>>();
+    let before = received(&pair);
+    pair.pass(Duration::from_secs(2));
+    assert_eq!(pair.lost, []);
+    for (before, now) in before.into_iter().zip(received(&pair)) {
+        assert!((90..=110).contains(&(now - before)), "{} of 100", now - before);
+    }
 }

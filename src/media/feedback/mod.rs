@@ -3,8 +3,10 @@
 mod keyframes;
 mod lateness;
 mod nack;
+mod publisher_clock;
 mod reports;
 
 pub(super) use keyframes::KeyframeRequests;
 pub(super) use nack::Missing;
-pub(super) use reports::{Reception, RoundTrip, SenderClock, middle_of};
+pub(super) use publisher_clock::{ClockDistance, SenderClock};
+pub(super) use reports::{Reception, RoundTrip, middle_of};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::lateness::Lateness;
 use crate::base::{Ssrc, Time};
-use crate::wire::rtcp::{ReportBlock, SenderInfo};
+use crate::wire::rtcp::ReportBlock;
 
 /// The middle 32 bits of an NTP time (RFC 3550 section 4).
 pub(crate) fn middle_of(ntp: u64) -> u32 {
@@ -83,30 +83,6 @@ impl Reception {
     }
 }
 
-/// A publisher's clock as its last sender report has it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct SenderClock {
-    ntp: u64,
-    timestamp: u32,
-    at: Time,
-}
-
-impl SenderClock {
-    /// The clock by a report that came at `now`.
-    pub(crate) const fn new(info: &SenderInfo, now: Time) -> Self {
-        Self { ntp: info.ntp, timestamp: info.rtp_timestamp, at: now }
-    }
-
-    /// The same line of NTP over RTP time, at `now`: the pair for a report that leaves now.
-    pub(crate) fn at(&self, now: Time, clock_rate: u32) -> (u64, u32) {
-        let micros = u64::try_from(now.since(self.at).as_micros()).unwrap_or(0);
-        let ntp = u64::try_from((u128::from(micros) << 32) / 1_000_000).unwrap_or(0);
-        let ticks = micros * u64::from(clock_rate) / 1_000_000;
-        let ticks = u32::try_from(ticks & 0xffff_ffff).unwrap_or(0);
-        (self.ntp.wrapping_add(ntp), self.timestamp.wrapping_add(ticks))
-    }
-}
-
 /// A sender report of ours.
 #[derive(Clone, Copy, Debug)]
 struct Sent {
@@ -134,7 +110,7 @@ impl RoundTrip {
     /// What is longer is a clock's fault, not the network's.
     const LONGEST: Duration = Duration::from_secs(5);
 
-    /// Remembers a sender report of a slot that leaves now. Its NTP time is the publisher's word: where it
+    /// Remembers a sender report of a slot that leaves now. Its NTP time follows the publisher's word: where it
     /// says the same twice, an answer does not tell which of the two it is to.
     pub(crate) fn sent(&mut self, ssrc: Ssrc, ntp: u64, now: Time) {
         let ntp = middle_of(ntp);
@@ -247,12 +223,5 @@ mod tests {
         assert_eq!(honest, 600);
         assert!(answered < 700, "{answered}");
         assert_eq!(trip.measured().unwrap().as_millis(), 100);
-    }
-
-    #[test]
-    fn a_clock_runs_on() {
-        let info = SenderInfo { ntp: 5 << 32, rtp_timestamp: u32::MAX, packet_count: 0, octet_count: 0 };
-        let clock = SenderClock::new(&info, at(0));
-        assert_eq!(clock.at(at(1_500), 48_000), ((13 << 32) / 2, 71_999));
     }
 }

@@ -116,14 +116,15 @@ impl Mapping {
         None
     }
 
-    /// The same source after a hole that is ours: the numbers close up, all else stays.
-    const fn go_on(last: &Piece, outgoing: &Outgoing, info: &PacketInfo) -> Piece {
-        Piece { segment: info.segment, source_first: info.index, out_first: outgoing.next, ..*last }
+    /// The same source after a hole that is ours: the numbers close up as far as it is, all else stays.
+    fn go_on(last: &Piece, outgoing: &Outgoing, info: &PacketInfo) -> Piece {
+        let out_first = outgoing.next + u64::from(info.gap);
+        Piece { segment: info.segment, source_first: info.index, out_first, ..*last }
     }
 
     /// The same stretch after more of it than a listener may miss: one number stays out, so that its decoder
     /// sees that something is missing.
-    const fn leap(last: &Piece, outgoing: &Outgoing, info: &PacketInfo) -> Piece {
+    fn leap(last: &Piece, outgoing: &Outgoing, info: &PacketInfo) -> Piece {
         Piece { out_first: outgoing.next + 1, ..Self::go_on(last, outgoing, info) }
     }
 

@@ -15,6 +15,7 @@ fn packet(index: u64, timestamp: u32, arrived_ms: u64) -> PacketInfo {
     PacketInfo {
         index,
         segment: 0,
+        gap: 0,
         fresh: 0,
         epoch: Epoch(1),
         arrived: START + Duration::from_millis(arrived_ms),

@@ -132,6 +132,34 @@ fn a_gap_of_the_publisher_is_asked_for_and_filled_by_rtx() {
     world.check_conservation();
 }
 
+/// Chromium pads so to find out what its link carries, where it has no RTX.
+#[test]
+fn a_loss_beside_a_packet_without_media_is_seen_and_repaired() {
+    let mut world = share();
+    world.show(1, Kind::Share, true);
+    let lost = world.packet(1, Kind::Share, 0, &[0x80, 0x80, 0x80, 1, 1]);
+    for _ in 0..2 {
+        let mut padding = world.packet(1, Kind::Share, 0, &[]);
+        padding[0] |= 0x20;
+        *padding.last_mut().unwrap() = 24;
+        world.hand_in(1, padding);
+    }
+    world.show(1, Kind::Share, false);
+    let own = |heard: Vec<Heard>| heard.into_iter().filter(|heard| heard.listener == 2).collect::<Vec<_>>();
+    let before = own(world.flush());
+    assert_eq!((before.len(), world.drops(DropReason::Empty)), (2, 2));
+    let (first, last) = (before[0].view().sequence(), before[1].view().sequence());
+    assert_eq!(last.wrapping_sub(first), 2, "one is missing and not three");
+    world.hand_in(1, again(&lost, 4_000));
+    let filled = own(world.flush());
+    assert_eq!(filled.len(), 1);
+    assert_eq!(filled[0].view().sequence(), first.wrapping_add(1));
+    world.pass(25);
+    let asked = ask_again(&mut world, 2, filled[0].view().ssrc(), &[first.wrapping_add(1)]);
+    assert_eq!(asked.len(), 1, "it is kept for who misses it");
+    world.check_conservation();
+}
+
 #[test]
 fn a_publisher_is_told_when_its_packets_came() {
     let mut world = share();
@@ -147,31 +175,38 @@ fn a_publisher_is_told_when_its_packets_came() {
     assert!((45..=50).contains(&told), "{told} of 50");
 }
 
+/// Somebody says which RTP time a stream has at an NTP time of its own.
+fn tell_time(world: &mut World, id: u64, kind: Kind, ntp: u64, rtp_timestamp: u32) {
+    let info = SenderInfo { ntp, rtp_timestamp, packet_count: 9, octet_count: 9 };
+    let mut report = [0; 64];
+    let len = write_sender_report(ssrc_of(id, kind), &info, &[], &mut report).unwrap();
+    world.hand_in(id, report[..len].to_vec());
+}
+
+/// The sender reports that somebody was sent so far.
+fn times_told(world: &World, id: u64) -> Vec<(Ssrc, SenderInfo)> {
+    let compounds = world.rtcp.iter().filter(|(to, _)| *to == id);
+    let reports = compounds.flat_map(|(_, compound)| packets(compound)).filter_map(|packet| match packet {
+        Ok(RtcpPacket::SenderReport(report)) => Some((report.sender_ssrc, report.info)),
+        _ => None,
+    });
+    reports.collect()
+}
+
 #[test]
 fn sound_and_picture_keep_their_distance() {
     let mut world = share();
-    let (ntp, audio, video) = (0x0123_4567_0000_0000, 1_000_u32, 2_000_u32);
+    let (audio, video) = (1_000_u32, 2_000_u32);
+    let told_at = world.now.as_ntp();
     for (kind, rtp_timestamp) in [(Kind::Audio, audio), (Kind::Share, video)] {
-        let info = SenderInfo { ntp, rtp_timestamp, packet_count: 9, octet_count: 9 };
         world.say(1, LOUD);
         world.show(1, Kind::Share, true);
-        let mut report = [0; 64];
-        let len = write_sender_report(ssrc_of(1, kind), &info, &[], &mut report).unwrap();
-        world.hand_in(1, report[..len].to_vec());
+        tell_time(&mut world, 1, kind, 0x0123_4567_0000_0000, rtp_timestamp);
     }
     let heard = world.flush();
     world.pass(60);
     world.flush();
-    let reports: Vec<_> = world
-        .rtcp
-        .iter()
-        .filter(|(to, _)| *to == 2)
-        .flat_map(|(_, compound)| packets(compound))
-        .filter_map(|packet| match packet {
-            Ok(RtcpPacket::SenderReport(report)) => Some((report.sender_ssrc, report.info)),
-            _ => None,
-        })
-        .collect();
+    let reports = times_told(&world, 2);
     for (kind, source) in [(Kind::Audio, audio), (Kind::Share, video)] {
         let ssrc = slot(&world, 2, kind).ssrc;
         let first = heard.iter().find(|heard| heard.listener == 2 && heard.view().ssrc() == ssrc).unwrap();
@@ -182,11 +217,73 @@ fn sound_and_picture_keep_their_distance() {
         );
         let offset = first.view().timestamp().wrapping_sub(published);
         let (_, info) = reports.iter().find(|(of, _)| *of == ssrc).unwrap();
-        let passed = ((info.ntp - ntp) * rate * 1_000) >> 32;
+        let passed = ((info.ntp - told_at) * rate * 1_000) >> 32;
         let expected = source.wrapping_add(offset).wrapping_add(u32::try_from(passed).unwrap());
         assert!(info.rtp_timestamp.wrapping_sub(expected).cast_signed().abs() <= 2);
         assert_eq!(info.packet_count, 2);
     }
+}
+
+#[test]
+fn publishers_with_clocks_of_their_own_are_told_by_one() {
+    let mut world = World::new();
+    world.group(1, 6, KindSet::NONE);
+    for id in 1..=3 {
+        world.join_as(id, 1, KindSet::of(&[Kind::Share, Kind::Audio]), Client::default());
+    }
+    let (hour, mut count) = (3_600_u64 << 32, 0);
+    for second in 0..10 {
+        for id in 1..=2 {
+            world.say(id, LOUD);
+            let own = world.now.as_ntp() - id * hour;
+            // The first publisher's clock is put back by a minute on the way.
+            let own = if id == 1 && second >= 5 { own - (60 << 32) } else { own };
+            tell_time(&mut world, id, Kind::Audio, own, 48_000 * second);
+        }
+        for _ in 0..10 {
+            world.rtcp.clear();
+            world.flush();
+            for (_, info) in times_told(&world, 3) {
+                count += 1;
+                let apart = (info.ntp.abs_diff(world.now.as_ntp()) * 1_000) >> 32;
+                assert_eq!(apart, 0, "ms in second {second}");
+            }
+            world.pass(100);
+        }
+    }
+    assert!(count > 14, "{count} reports");
+}
+
+/// By a report about the sound alone, too: the picture's report may come much later.
+#[test]
+fn a_correction_is_one_of_sound_and_picture() {
+    let mut world = share();
+    let own = |world: &World, late: u64| world.now.as_ntp() - (3_600 << 32) - (late << 32) / 1_000;
+    world.say(1, LOUD);
+    world.show(1, Kind::Share, true);
+    for kind in [Kind::Audio, Kind::Share] {
+        let ntp = own(&world, 100);
+        tell_time(&mut world, 1, kind, ntp, 0);
+    }
+    world.flush();
+    for _ in 0..10 {
+        world.pass(100);
+        let ntp = own(&world, 0);
+        tell_time(&mut world, 1, Kind::Audio, ntp, 48_000);
+    }
+    world.say(1, LOUD);
+    world.rtcp.clear();
+    for _ in 0..100 {
+        world.pass(20);
+        world.say(1, LOUD);
+        world.flush();
+    }
+    let reports = times_told(&world, 2);
+    let ssrc = slot(&world, 2, Kind::Share).ssrc;
+    let (_, share) = reports.iter().rfind(|(of, _)| *of == ssrc).unwrap();
+    let (_, audio) = reports.iter().rfind(|(of, _)| *of != ssrc).unwrap();
+    let apart = ((audio.ntp - share.ntp) * 1_000) >> 32;
+    assert!((99..=100).contains(&apart), "{apart} ms between when the two reports were made");
 }
 
 #[test]
@@ -195,20 +292,12 @@ fn after_a_publisher_has_landed_a_round_trip_is_still_in_flight() {
     world.group(2, 6, KindSet::NONE);
     // The share's publisher has to hear somebody to be measured.
     world.join_as(4, 1, KindSet::ALL, Client::default());
-    let info = SenderInfo { ntp: 77 << 32, rtp_timestamp: 1, packet_count: 1, octet_count: 1 };
     world.say(4, LOUD);
-    let mut report = [0; 64];
-    let len = write_sender_report(ssrc_of(4, Kind::Audio), &info, &[], &mut report).unwrap();
-    world.hand_in(4, report[..len].to_vec());
+    tell_time(&mut world, 4, Kind::Audio, 77 << 32, 1);
     world.flush();
     world.pass(30);
     world.flush();
-    let last = world.rtcp.iter().filter(|(to, _)| *to == 1).flat_map(|(_, compound)| packets(compound));
-    let last = last.filter_map(|packet| match packet {
-        Ok(RtcpPacket::SenderReport(report)) => Some((report.sender_ssrc, report.info.ntp)),
-        _ => None,
-    });
-    let (ssrc, ntp) = last.last().unwrap();
+    let (ssrc, SenderInfo { ntp, .. }) = times_told(&world, 1).pop().unwrap();
     world.pass(12);
     let block = crate::wire::rtcp::ReportBlock {
         ssrc,
@@ -219,6 +308,7 @@ fn after_a_publisher_has_landed_a_round_trip_is_still_in_flight() {
         last_sender_report: u32::try_from(ntp >> 16 & 0xffff_ffff).unwrap(),
         delay: 0,
     };
+    let mut report = [0; 64];
     let len = write_receiver_report(Ssrc(5), &[block], &mut report).unwrap();
     world.hand_in(1, report[..len].to_vec());
     world.move_to(&[(1, 2), (2, 2)], KindSet::ALL);

@@ -10,7 +10,12 @@ use crate::transport::Path;
 use crate::wire::WireError;
 use crate::wire::stun::{Class, METHOD_BINDING, StunView, StunWriter};
 
-/// How long a path stays valid without an authenticated check (RFC 7675 section 5.1).
+/// How long a path stays valid without an authenticated check and without authentic media.
+///
+/// RFC 7675 section 5.1 counts checks alone. Stock GStreamer (libnice up to 0.1.21) makes none once ICE is
+/// done: it keeps its path by binding indications, which are not authenticated, and by its media. That proves
+/// as much as a check: who sends it has the keys, is at that address and sends of its own will, and unlike a
+/// check it cannot be repeated by somebody on the way.
 pub const CONSENT: Duration = Duration::from_secs(30);
 
 /// How long the selected path may be silent before a check over another one takes its place. Checks
@@ -209,6 +214,12 @@ impl IceLite {
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Time> {
         self.paths.next_expiry(CONSENT)
+    }
+
+    /// When the last authentic media came over a path, if that is validated. Who opens a packet from there
+    /// sets it, and so prolongs the consent; it moves nothing, for where to send is for checks to say.
+    pub fn heard(&mut self, path: Path) -> Option<&mut Time> {
+        self.paths.heard(path.canonical())
     }
 
     /// Ends the consent of paths that were silent for [`CONSENT`]; answers which.

@@ -17,8 +17,17 @@ struct Validated {
     since: Time,
     /// When the last authenticated check came over it.
     checked: Time,
+    /// When the last authentic media came over it.
+    heard: Time,
     /// Whether a check under the current credentials came over it.
     current: bool,
+}
+
+impl Validated {
+    /// When the peer was last there for certain.
+    fn lived(&self) -> Time {
+        self.checked.max(self.heard)
+    }
 }
 
 /// What a check changed.
@@ -44,7 +53,7 @@ impl Paths {
             return Change { validated: false, evicted: None };
         }
         let evicted = if self.list.len() >= MAX_PATHS { self.evict() } else { None };
-        self.list.push(Validated { path, since: now, checked: now, current: true });
+        self.list.push(Validated { path, since: now, checked: now, heard: now, current: true });
         Change { validated: true, evicted }
     }
 
@@ -75,7 +84,7 @@ impl Paths {
 
     /// Takes out the paths that were silent for `limit`.
     pub(super) fn expire(&mut self, now: Time, limit: Duration) -> Vec<Path> {
-        let is_silent = |known: &mut Validated| known.checked + limit <= now;
+        let is_silent = |known: &mut Validated| known.lived() + limit <= now;
         let expired: Vec<Path> = self.list.extract_if(.., is_silent).map(|known| known.path).collect();
         self.selected = self.selected.filter(|path| !expired.contains(path));
         expired
@@ -83,7 +92,7 @@ impl Paths {
 
     /// When the first path will have been silent for `limit`.
     pub(super) fn next_expiry(&self, limit: Duration) -> Option<Time> {
-        self.list.iter().map(|known| known.checked + limit).min()
+        self.list.iter().map(|known| known.lived() + limit).min()
     }
 
     pub(super) const fn selected(&self) -> Option<Path> {
@@ -94,6 +103,11 @@ impl Paths {
     pub(super) fn best(&self) -> Option<Path> {
         let first = || self.list.iter().find(|known| known.current).or_else(|| self.list.first());
         self.selected.or_else(|| first().map(|known| known.path))
+    }
+
+    /// When the last authentic media came over a path, if that is validated: for who has some to set.
+    pub(super) fn heard(&mut self, path: Path) -> Option<&mut Time> {
+        self.list.iter_mut().find(|known| known.path == path).map(|known| &mut known.heard)
     }
 
     pub(super) fn contains(&self, path: Path) -> bool {

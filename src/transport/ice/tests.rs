@@ -9,6 +9,8 @@ use crate::transport::Path;
 use crate::wire::WireError;
 use crate::wire::stun::{Class, METHOD_BINDING, StunView, StunWriter};
 
+mod consent;
+
 const START: Time = Time::from_unix_seconds(1_000);
 
 fn at(seconds: u64) -> Time {
@@ -335,52 +337,6 @@ fn addresses_beyond_the_bound_push_out_the_most_silent_but_never_the_selected() 
     }
     assert_eq!(session.agent.path(), Some(wifi()));
     assert!(!session.agent.is_validated(numbered(2)));
-}
-
-#[test]
-fn thirty_silent_seconds_end_the_consent() {
-    let mut session = Session::new();
-    assert_eq!(session.agent.poll_timeout(), None);
-    assert!(session.agent.handle_timeout(at(1_000)).is_empty() && !session.agent.is_lost());
-
-    session.checked(at(0), wifi(), NOMINATING);
-    session.checked(at(5), wifi(), PLAIN);
-    assert_eq!((session.agent.poll_timeout(), session.agent.last_check()), (Some(at(35)), Some(at(5))));
-    assert!(session.agent.handle_timeout(at(34)).is_empty());
-    assert_eq!(session.agent.path(), Some(wifi()));
-    assert_eq!(session.agent.handle_timeout(at(35)), [wifi()]);
-    assert!(session.agent.is_lost());
-    assert_eq!((session.agent.path(), session.agent.poll_timeout()), (None, None));
-    assert!(!session.agent.is_validated(wifi()));
-
-    assert!(session.checked(at(40), mobile(), NOMINATING).selected, "a client that was away comes back");
-    assert!(!session.agent.is_lost());
-}
-
-#[test]
-fn forgeries_do_not_prolong_the_consent() {
-    let mut session = Session::new();
-    session.checked(at(0), wifi(), NOMINATING);
-    let mut stranger = session.client.clone();
-    stranger.server.pwd.push('x');
-    let forged = stranger.check(NOMINATING);
-    let refused = session.client.check(Check { controlled: true, ..NOMINATING });
-    for second in 1..30 {
-        session.handle(at(second), wifi(), &forged);
-        session.handle(at(second), wifi(), &refused);
-    }
-    assert_eq!(session.agent.handle_timeout(at(30)), [wifi()]);
-}
-
-#[test]
-fn a_silent_selected_path_gives_way_to_one_that_is_alive() {
-    let mut session = Session::new();
-    session.checked(at(0), wifi(), NOMINATING);
-    session.checked(at(2), mobile(), PLAIN);
-    assert_eq!(session.agent.handle_timeout(at(30)), [wifi()]);
-    assert_eq!((session.agent.selected(), session.agent.path()), (None, Some(mobile())));
-    assert!(!session.agent.is_lost());
-    assert_eq!(session.agent.poll_timeout(), Some(at(32)));
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use rtc::sdp::description::common::Attribute;
 
-use crate::transport::{Codec, CodecLine};
+use crate::transport::{Codec, CodecLine, h264_profile};
 
 /// The most codecs answered on one m-line. Chromium offers 11.
 const MAX_CODECS: usize = 32;
@@ -190,7 +190,7 @@ fn h264(parameters: &str) -> Option<Answered> {
     if id.len() != 6 || !id.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    let profile = id.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok())?;
+    let profile = id.get(..4).and_then(|digits| u16::from_str_radix(digits, 16).ok()).map(h264_profile)?;
     // Mode 2 interleaves: its packets are not in decoding order.
     let packetization_mode = small(parameters, "packetization-mode", 1)?;
     let asymmetric = parameter(parameters, "level-asymmetry-allowed") == Some("1");

@@ -4,13 +4,10 @@ use std::fmt;
 
 use super::cipher::Cipher;
 use super::header::{RTCP_HEADER, rtcp_sender, rtp_fields};
-use super::window::Window;
+use super::sources::Sources;
 use super::{MasterKey, SrtpError};
 use crate::base::plant::{self, Plant};
 use crate::message::SrtpProfile;
-
-/// How many sources one peer may send from. 8 per m-line on 4 m-lines, with RTX, come to 64.
-const MAX_SOURCES: usize = 64;
 
 const ENCRYPTED: u32 = 1 << 31;
 
@@ -33,8 +30,8 @@ pub struct Inbound {
 impl fmt::Debug for Inbound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Inbound")
-            .field("rtp_sources", &self.rtp.0.len())
-            .field("rtcp_sources", &self.rtcp.0.len())
+            .field("rtp_sources", &self.rtp.count())
+            .field("rtcp_sources", &self.rtcp.count())
             .finish_non_exhaustive()
     }
 }
@@ -69,10 +66,7 @@ impl Inbound {
             return Err(SrtpError::Malformed);
         }
         let place = self.rtp.find(fields.ssrc)?;
-        let index = match self.rtp.window(place) {
-            Some(window) => window.guess(fields.sequence).ok_or(SrtpError::Exhausted)?,
-            None => u64::from(fields.sequence),
-        };
+        let index = self.rtp.guess(place, fields.sequence).ok_or(SrtpError::Exhausted)?;
         self.rtp.check_fresh(place, index)?;
         let len = self.cipher.open_rtp(packet, fields.header_len, fields.ssrc, index)?;
         self.rtp.accept(place, fields.ssrc, index);
@@ -103,49 +97,7 @@ impl Inbound {
 
     /// How many sources the peer has sent RTP from.
     #[must_use]
-    pub fn rtp_sources(&self) -> usize {
-        self.rtp.0.len()
-    }
-}
-
-/// The windows of the peer's sources, in the order of their SSRCs; at most [`MAX_SOURCES`].
-#[derive(Default)]
-struct Sources(Vec<(u32, Window)>);
-
-/// Where a source is, or where it would be put.
-type Place = Result<usize, usize>;
-
-impl Sources {
-    fn find(&self, ssrc: u32) -> Result<Place, SrtpError> {
-        let place = self.0.binary_search_by_key(&ssrc, |(known, _)| *known);
-        if place.is_err() && self.0.len() >= MAX_SOURCES {
-            return Err(SrtpError::TooManySources);
-        }
-        Ok(place)
-    }
-
-    fn window(&self, place: Place) -> Option<&Window> {
-        self.0.get(place.ok()?).map(|(_, window)| window)
-    }
-
-    fn check_fresh(&self, place: Place, index: u64) -> Result<(), SrtpError> {
-        match self.window(place) {
-            Some(window) if window.is_stale(index) && !plant::is(Plant::ReplayAccepted) => {
-                Err(SrtpError::Replayed)
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Remembers an authenticated packet, and its source if it is the first.
-    fn accept(&mut self, place: Place, ssrc: u32, index: u64) {
-        match place {
-            Ok(at) => {
-                if let Some((_, window)) = self.0.get_mut(at) {
-                    window.accept(index);
-                }
-            }
-            Err(at) => self.0.insert(at, (ssrc, Window::starting_at(index))),
-        }
+    pub const fn rtp_sources(&self) -> usize {
+        self.rtp.count()
     }
 }

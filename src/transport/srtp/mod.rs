@@ -12,6 +12,7 @@ mod header;
 mod inbound;
 mod keys;
 mod outbound;
+mod sources;
 #[cfg(test)]
 mod tests;
 mod window;

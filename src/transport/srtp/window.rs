@@ -28,6 +28,16 @@ impl Window {
         window
     }
 
+    /// The window of a source of which only its highest index is known: nothing up to that is taken.
+    pub(super) const fn closed_at(highest: u64) -> Self {
+        Self { highest, seen: [u64::MAX; WORDS] }
+    }
+
+    /// The highest index that was seen.
+    pub(super) const fn highest(&self) -> u64 {
+        self.highest
+    }
+
     fn place(index: u64) -> (usize, u64) {
         let bit = index % WINDOW;
         (usize::try_from(bit / 64).unwrap_or(0), 1 << (bit % 64))

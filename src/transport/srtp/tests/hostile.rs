@@ -83,15 +83,68 @@ fn a_forgery_ahead_of_the_stream_does_not_move_the_window() {
 #[test]
 fn sources_are_bounded_and_the_known_ones_go_on() {
     let (mut sender, mut receiver) = pair(SrtpProfile::AeadAes128Gcm);
-    for ssrc in 0..64 {
+    let bound = u32::try_from(sources::MAX_SOURCES + sources::MAX_PAST).unwrap();
+    for ssrc in 0..bound {
         assert!(receiver.open_rtp(&mut seal_rtp(&mut sender, &rtp(ssrc, 1, b"x"), 1)).is_ok());
         assert!(receiver.open_rtcp(&mut seal_rtcp(&mut sender, &receiver_report(ssrc))).is_ok());
     }
-    let mut media = seal_rtp(&mut sender, &rtp(64, 1, b"x"), 1);
+    let mut media = seal_rtp(&mut sender, &rtp(bound, 1, b"x"), 1);
     assert_eq!(receiver.open_rtp(&mut media), Err(SrtpError::TooManySources));
-    let mut control = seal_rtcp(&mut sender, &receiver_report(64));
+    let mut control = seal_rtcp(&mut sender, &receiver_report(bound));
     assert_eq!(receiver.open_rtcp(&mut control), Err(SrtpError::TooManySources));
-    assert!(receiver.open_rtp(&mut seal_rtp(&mut sender, &rtp(63, 2, b"x"), 2)).is_ok());
+    for ssrc in 0..bound {
+        let mut media = seal_rtp(&mut sender, &rtp(ssrc, 2, b"x"), 2);
+        assert!(receiver.open_rtp(&mut media.clone()).is_ok(), "source {ssrc} comes back");
+        assert_eq!(receiver.open_rtp(&mut media), Err(SrtpError::Replayed));
+    }
+    assert_eq!(receiver.rtp_sources(), usize::try_from(bound).unwrap());
+}
+
+/// A client that restarts its tracks has other sources each time.
+#[test]
+fn nothing_of_a_source_of_long_ago_opens_twice() {
+    for profile in PROFILES {
+        let (mut sender, mut receiver) = pair(profile);
+        let media: Vec<_> = (65_530..65_546_u64)
+            .map(|n| seal_rtp(&mut sender, &rtp(7, u16::try_from(n % 65_536).unwrap(), b"hello"), n))
+            .collect();
+        let control: Vec<_> = (0..16).map(|_| seal_rtcp(&mut sender, &receiver_report(7))).collect();
+        // The third last is lost.
+        let (lost, newest) = (13, 15);
+        for at in (0..newest).filter(|at| *at != lost) {
+            assert!(receiver.open_rtp(&mut media[at].clone()).is_ok());
+            assert!(receiver.open_rtcp(&mut control[at].clone()).is_ok());
+        }
+        for ssrc in 100..300 {
+            assert!(receiver.open_rtp(&mut seal_rtp(&mut sender, &rtp(ssrc, 1, b"x"), 1)).is_ok());
+            assert!(receiver.open_rtcp(&mut seal_rtcp(&mut sender, &receiver_report(ssrc))).is_ok());
+        }
+        let refuses_all = |receiver: &mut Inbound, count: usize| {
+            for at in 0..count {
+                assert_eq!(receiver.open_rtp(&mut media[at].clone()), Err(SrtpError::Replayed), "{at}");
+                assert_eq!(receiver.open_rtcp(&mut control[at].clone()), Err(SrtpError::Replayed));
+            }
+        };
+        refuses_all(&mut receiver, newest);
+        // It comes back with what is new, in the count of rollovers that it had.
+        assert_eq!(receiver.open_rtp(&mut media[newest].clone()).unwrap().index, 65_545);
+        assert!(receiver.open_rtcp(&mut control[newest].clone()).is_ok());
+        refuses_all(&mut receiver, newest + 1);
+    }
+}
+
+#[test]
+fn who_sends_is_not_who_is_forgotten() {
+    let (mut sender, mut receiver) = pair(SrtpProfile::AeadAes128Gcm);
+    let first = seal_rtp(&mut sender, &rtp(7, 1, b"x"), 1);
+    for round in 0..200_u16 {
+        let sequence = 3 + 2 * round;
+        let mut media = seal_rtp(&mut sender, &rtp(7, sequence, b"x"), sequence.into());
+        assert!(receiver.open_rtp(&mut media).is_ok());
+        let ssrc = 100 + u32::from(round);
+        assert!(receiver.open_rtp(&mut seal_rtp(&mut sender, &rtp(ssrc, 1, b"x"), 1)).is_ok());
+    }
+    assert!(receiver.open_rtp(&mut first.clone()).is_ok(), "it is late, and its window is still there");
 }
 
 #[test]
