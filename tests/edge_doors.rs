@@ -201,7 +201,7 @@ async fn a_request_that_is_no_handshake_opens_nothing() {
         let headers: String = WHOLE.into_iter().filter(|header| *header != missing).collect();
         assert_eq!(ask(address, &line, &headers, "").await.status, 400, "without {missing}");
     }
-    let other = ask(address, &line.replace("GET", "HEAD"), &WHOLE.concat(), "").await;
+    let other = ask(address, &line.replacen("GET", "HEAD", 1), &WHOLE.concat(), "").await;
     assert_eq!(other.status, 405);
     let metrics = get(server.metrics_address(), "/metrics").await.body;
     assert!(metrics.contains("anteroom_links_opened_total 0"), "{metrics}");
