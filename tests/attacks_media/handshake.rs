@@ -7,7 +7,7 @@ use anteroom::telemetry::Clock;
 use serde_json::{Value, json};
 
 use super::apart::Apart;
-use super::beside::{Attack, Beside, Part, is_long};
+use super::beside::{Attack, Beside, Part, has_taken, is_long, other_than_media};
 use super::crafted;
 use super::ear::name;
 use super::herd::{Half, come_half_way};
@@ -101,8 +101,9 @@ async fn a04_a_wrong_certificate_ends_it_before_any_media() {
 
 #[tokio::test]
 async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
+    const RECORDS: u64 = 3_000;
     let mut tally = Tally::of("attacks", "A5");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 8).await;
     let victim = Hostile::join(beside.http, "plaintext", "Victim", "participant").await;
     let listener = Hostile::join(beside.http, "plaintext", "Listener", "participant").await;
     victim.is_up().await;
@@ -111,6 +112,8 @@ async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
     listener.until("the victim is heard", |_, ear| !ear.heard.is_empty()).await;
     victim.forget();
     let (socket, media, mut random) = (victim.hand().socket(), beside.media, Random::from_number(6));
+    beside.has_counted().await;
+    let (before, strange) = (beside.other_than_media().await, beside.dropped("unknown_source").await);
     let attack = Attack::start(2_000, move |step| {
         let forged = match step % 5 {
             // Application data, in plaintext and of an epoch without keys.
@@ -123,7 +126,12 @@ async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
         };
         u64::from(socket.send_to(&forged, media).is_ok())
     });
+    beside.has_taken(before + RECORDS).await;
+    // They came from where the victim is: DTLS has looked at them.
+    assert_eq!(beside.dropped("unknown_source").await, strange);
+    assert!(beside.is_on());
     let (_, sent) = beside.end(attack).await;
+    assert!(sent >= RECORDS * 9 / 10, "{sent}");
     assert!(victim.is_alive());
     assert_eq!(victim.hears(|ear| ear.count_of("dtls")), 0, "nothing is answered");
     listener.hears(|ear| ear.of(victim.id, Kind::Audio).assert_whole(100));
@@ -133,6 +141,7 @@ async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
 
 #[tokio::test]
 async fn a24_there_are_no_data_channels() {
+    const RECORDS: u64 = 10_000;
     let mut tally = Tally::of("attacks", "A24");
     let apart = Apart::start().await;
     let rewrite = |offer: String| {
@@ -157,17 +166,21 @@ async fn a24_there_are_no_data_channels() {
     // What a call takes once and keeps.
     apart.call(Duration::from_secs(1)).end().await.assert_undisturbed();
     let before = apart.kib_at_rest().await;
-    let call = apart.call(Duration::from_secs(if is_long() { 60 } else { 3 }));
+    let mut call = apart.call(Duration::from_secs(if is_long() { 60 } else { 8 }));
+    let taken = other_than_media(apart.metrics).await;
     let (socket, media) = (hostile.hand().socket(), hostile.answer.candidates[0]);
     let mut random = Random::from_number(7);
-    let attack = Attack::at_least(10_000, 3_000, move |step| {
-        // Sealed application data, and as large as it comes.
+    let attack = Attack::at_least(RECORDS, 3_000, move |step| {
+        // It looks like sealed application data, and is as large as that comes.
         let forged = crafted::record(23, 1, 1 << 40 | step, &crafted::noise(&mut random, 24, 1_300));
         assert_eq!(name(&forged), "dtls");
         u64::from(socket.send_to(&forged, media).is_ok())
     });
+    has_taken(apart.metrics, taken + RECORDS * 9 / 10).await;
+    assert!(call.is_on());
     call.end().await.assert_undisturbed();
     let sent = attack.stop();
+    assert!(sent >= RECORDS, "{sent}");
     let after = apart.kib_at_rest().await;
     assert!(after <= before + 1_024, "{before} KiB, {after} KiB after {sent} records");
     assert!(hostile.is_alive());

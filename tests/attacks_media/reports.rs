@@ -177,8 +177,9 @@ async fn a21_what_one_says_of_its_link_changes_no_others() {
 
 #[tokio::test]
 async fn a22_nobody_speaks_for_another() {
+    const PACKETS: u64 = 700;
     let mut tally = Tally::of("attacks", "A22");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 8).await;
     let [publisher, hostile, honest] = three(beside.http, "others", Pattern::SCREEN).await;
     let (sound, picture) = (publisher.declared(Kind::Audio), publisher.declared(Kind::Video));
     let theirs = [sound.ssrc, picture.ssrc, picture_slot(&honest, &publisher)];
@@ -188,6 +189,9 @@ async fn a22_nobody_speaks_for_another() {
     publisher.forget();
     hostile.forget();
     honest.forget();
+    beside.has_counted().await;
+    let taken = beside.other_than_media().await;
+    let refused = [beside.dropped("not_authentic").await, beside.dropped("malformed").await];
     let attack = Attack::start(600, move |step| {
         let victim = theirs[step as usize % theirs.len()];
         let info =
@@ -205,18 +209,28 @@ async fn a22_nobody_speaks_for_another() {
         };
         u64::from(left)
     });
+    // All of it is authentic and well made: nothing else than whom it names speaks against it.
+    beside.has_taken(taken + PACKETS).await;
+    // Of three sources on one m-line one at a time is heard.
+    beside.has_dropped("second_source", 20).await;
+    let still = [beside.dropped("not_authentic").await, beside.dropped("malformed").await];
+    assert_eq!(still, refused);
+    assert!(beside.is_on());
     let (_, sent) = beside.end(attack).await;
+    assert!(sent >= PACKETS * 9 / 10, "{sent}");
     for listener in [&hostile, &honest] {
         listener.hears(|ear| {
             for kind in [Kind::Audio, Kind::Video] {
                 let heard = ear.of(publisher.id, kind);
                 heard.assert_whole(100);
-                // What the hostile one said under the victim's source came as its own, if at all.
+                // What the hostile one said under the victim's source came as its own ..
                 assert!(heard.slots.iter().all(|slot| !ear.unmarked.contains_key(slot)), "{ear:?}");
             }
             assert_eq!(ear.repair_count(), 0);
         });
     }
+    // .. which it was: the server has taken that for a source of its sender.
+    assert!(honest.hears(|ear| ear.unmarked.values().sum::<u64>()) >= 20);
     // One may have been under way, for whoever came last.
     let asked = publisher.hears(|ear| ear.keyframe_requests);
     assert!(asked <= 1, "{asked}");
