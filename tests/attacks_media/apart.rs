@@ -10,13 +10,13 @@ use super::http::get;
 use super::live_call::LiveCall;
 use super::server_process::ServerProcess;
 
-const SETTINGS: &str = "[listen]\nhttp = [\"127.0.0.1\"]\nport = 0\nmetrics = \"127.0.0.1:0\"\n\
-                        media = [\"127.0.0.1\"]\n[node]\nworkers = 1\n[store]\nenabled = false\n\
+const SETTINGS: &str = "media = [\"127.0.0.1\"]\n[node]\nworkers = 1\n[store]\nenabled = false\n\
                         [log]\nfilter = \"warn\"\n";
 
 pub(crate) struct Apart {
     server: ServerProcess,
     pub(crate) http: SocketAddr,
+    pub(crate) metrics: SocketAddr,
     #[allow(dead_code, reason = "held until the end")]
     part: Part,
 }
@@ -25,8 +25,11 @@ impl Apart {
     pub(crate) async fn start() -> Self {
         // Alone: what others do costs time, which takes memory.
         let part = Part::whole().await;
-        let server = ServerProcess::start(&[], SETTINGS).await;
-        Self { http: server.address, server, part }
+        // A port that the system has just found free: the server does not say which one it has taken.
+        let metrics = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listen = format!("[listen]\nhttp = [\"127.0.0.1\"]\nport = 0\nmetrics = \"{metrics}\"\n");
+        let server = ServerProcess::start(&[], &(listen + SETTINGS)).await;
+        Self { http: server.address, metrics, server, part }
     }
 
     /// A call beside what is done to the server.

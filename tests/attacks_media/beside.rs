@@ -45,6 +45,35 @@ pub(crate) struct Beside {
     part: Part,
 }
 
+const RECEIVED: &str = "anteroom_datagrams_received_total";
+
+/// A counter of the server with its metrics there, which workers publish every second.
+pub(crate) async fn metric(metrics: SocketAddr, name: &str) -> u64 {
+    value(&get(metrics, "/metrics").await.body, name)
+}
+
+fn value(page: &str, name: &str) -> u64 {
+    let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0, |count| count.parse().unwrap())
+}
+
+/// Datagrams that the server has taken and that were no RTP which it could open.
+pub(crate) async fn other_than_media(metrics: SocketAddr) -> u64 {
+    let page = get(metrics, "/metrics").await.body;
+    value(&page, RECEIVED).saturating_sub(value(&page, "anteroom_packets_received_total"))
+}
+
+/// Waits until the server has taken so many datagrams that were no RTP which it could open.
+pub(crate) async fn has_taken(metrics: SocketAddr, count: u64) {
+    let taken = async {
+        while other_than_media(metrics).await < count {
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let late = timeout(2 * PATIENCE, taken).await.is_err();
+    assert!(!late, "{} of {count} taken", other_than_media(metrics).await);
+}
+
 /// One media worker on one address.
 pub(crate) fn one_worker() -> Config {
     let mut config = free_ports();
@@ -76,9 +105,7 @@ impl Beside {
 
     /// A counter of the server, which workers publish every second.
     pub(crate) async fn metric(&self, name: &str) -> u64 {
-        let page = get(self.server.metrics_address(), "/metrics").await.body;
-        let line = page.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        line.map_or(0, |count| count.parse().unwrap())
+        metric(self.server.metrics_address(), name).await
     }
 
     /// Packets that the server dropped for a reason.
@@ -97,10 +124,19 @@ impl Beside {
         assert!(!late, "{} of {count} dropped as {reason}", self.dropped(reason).await);
     }
 
+    /// Datagrams that the server has taken and that were no RTP which it could open.
+    pub(crate) async fn other_than_media(&self) -> u64 {
+        other_than_media(self.server.metrics_address()).await
+    }
+
+    /// Waits until the server has taken so many datagrams that were no RTP which it could open.
+    pub(crate) async fn has_taken(&self, count: u64) {
+        has_taken(self.server.metrics_address(), count).await;
+    }
+
     /// Returns once the counters have everything that the worker had taken when this was called. It publishes
     /// all of them at once, and a page that shows the first change may show one from just before.
     pub(crate) async fn has_counted(&self) {
-        const RECEIVED: &str = "anteroom_datagrams_received_total";
         let counted = async {
             for _ in 0..2 {
                 let before = self.metric(RECEIVED).await;

@@ -7,34 +7,56 @@ use anteroom::telemetry::Clock;
 use serde_json::{Value, json};
 
 use super::apart::Apart;
-use super::beside::{Attack, Beside, Part, is_long};
+use super::beside::{Attack, Beside, Part, has_taken, is_long, other_than_media};
 use super::crafted;
 use super::ear::name;
-use super::herd::{Half, come_half_way};
+use super::herd::{FRAGMENTS, Half, come_half_way};
 use super::hostile::{Hostile, Manners};
 use super::tally::Tally;
+
+/// Fragments that leave one socket one after the other.
+const AT_ONCE: u16 = 10;
+
+/// Of a herd so many send fragments, which takes less time than they have for their handshakes.
+const FILLED: usize = 80;
 
 /// The next `transportLost`, however long a handshake may take.
 async fn lost(client: &mut super::ws::Client) -> Value {
     client.event("transportLost").await["reason"].take()
 }
 
-/// So many who begin a handshake at once and do not end it, and leave when the server has given them up;
-/// answers the memory that it had meanwhile, in KiB.
-async fn half_handshakes(apart: &Apart, clock: Clock, count: u64) -> u64 {
+/// So many who begin a handshake at once and do not end it.
+async fn half_handshakes(apart: &Apart, clock: Clock, count: u64) -> Vec<Half> {
     let mut herd = Vec::new();
     for n in 0..count {
         let room = format!("half-{}", n / 50);
         herd.push(Half::join(apart.http, clock, &room, &format!("Half-{n}")).await);
     }
     come_half_way(&mut herd, clock);
-    herd.iter().for_each(|half| assert_eq!(half.send_fragments(100), 100));
-    let kib = apart.kib();
+    herd
+}
+
+/// Fills what the server keeps for so many handshakes; answers what that has taken of memory, in KiB.
+async fn fill(apart: &Apart, herd: &[Half]) -> u64 {
+    let (empty, taken, mut sent) = (apart.kib(), other_than_media(apart.metrics).await, 0);
+    for first in (0..FRAGMENTS).step_by(usize::from(AT_ONCE)) {
+        for half in herd {
+            sent += half.send_fragments(first..first + AT_ONCE);
+            // More at once would overflow the server's buffer, which is the call's as well.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+    assert_eq!(sent, herd.len() as u64 * u64::from(FRAGMENTS));
+    has_taken(apart.metrics, taken + sent * 9 / 10).await;
+    apart.kib().saturating_sub(empty)
+}
+
+/// They leave once the server has given them up.
+async fn are_given_up(mut herd: Vec<Half>) {
     for half in &mut herd {
         assert_eq!(half.is_lost().await, "handshake");
         half.client.succeed("leaveRoom", json!({})).await;
     }
-    kib
 }
 
 #[tokio::test]
@@ -44,12 +66,21 @@ async fn a03_half_handshakes_end_in_time_and_give_their_memory_back() {
     let apart = Apart::start().await;
     let clock = Clock::start();
     // What a server takes once and keeps.
-    half_handshakes(&apart, clock, count).await;
+    let herd = half_handshakes(&apart, clock, count).await;
+    fill(&apart, &herd[..FILLED]).await;
+    are_given_up(herd).await;
     let before = apart.kib_at_rest().await;
     for round in 0..rounds {
-        let call = apart.call(Duration::from_secs(11));
-        let peak = half_handshakes(&apart, clock, count).await;
-        assert!(peak < before + count * 100, "{before} KiB, then {peak} KiB with {count} half handshakes");
+        let mut call = apart.call(Duration::from_secs(if is_long() { 60 } else { 20 }));
+        let herd = half_handshakes(&apart, clock, count).await;
+        let filled = fill(&apart, &herd[..FILLED]).await;
+        assert!(call.is_on());
+        // Each holds 64 KiB of the 156 that came, and what keeping them in pieces costs.
+        let each = filled / FILLED as u64;
+        assert!((40..=110).contains(&each), "{each} KiB for each of {FILLED}");
+        let peak = apart.kib();
+        assert!(peak < before + count * 130, "{before} KiB, then {peak} KiB with {count} half handshakes");
+        are_given_up(herd).await;
         call.end().await.assert_undisturbed();
         let after = apart.kib_at_rest().await;
         assert!(after <= before + 2_048, "{before} KiB, {peak} KiB, {after} KiB after {} times", round + 1);
@@ -101,8 +132,9 @@ async fn a04_a_wrong_certificate_ends_it_before_any_media() {
 
 #[tokio::test]
 async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
+    const RECORDS: u64 = 3_000;
     let mut tally = Tally::of("attacks", "A5");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 8).await;
     let victim = Hostile::join(beside.http, "plaintext", "Victim", "participant").await;
     let listener = Hostile::join(beside.http, "plaintext", "Listener", "participant").await;
     victim.is_up().await;
@@ -111,6 +143,8 @@ async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
     listener.until("the victim is heard", |_, ear| !ear.heard.is_empty()).await;
     victim.forget();
     let (socket, media, mut random) = (victim.hand().socket(), beside.media, Random::from_number(6));
+    beside.has_counted().await;
+    let (before, strange) = (beside.other_than_media().await, beside.dropped("unknown_source").await);
     let attack = Attack::start(2_000, move |step| {
         let forged = match step % 5 {
             // Application data, in plaintext and of an epoch without keys.
@@ -123,7 +157,12 @@ async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
         };
         u64::from(socket.send_to(&forged, media).is_ok())
     });
+    beside.has_taken(before + RECORDS).await;
+    // They came from where the victim is: DTLS has looked at them.
+    assert_eq!(beside.dropped("unknown_source").await, strange);
+    assert!(beside.is_on());
     let (_, sent) = beside.end(attack).await;
+    assert!(sent >= RECORDS * 9 / 10, "{sent}");
     assert!(victim.is_alive());
     assert_eq!(victim.hears(|ear| ear.count_of("dtls")), 0, "nothing is answered");
     listener.hears(|ear| ear.of(victim.id, Kind::Audio).assert_whole(100));
@@ -133,6 +172,7 @@ async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
 
 #[tokio::test]
 async fn a24_there_are_no_data_channels() {
+    const RECORDS: u64 = 10_000;
     let mut tally = Tally::of("attacks", "A24");
     let apart = Apart::start().await;
     let rewrite = |offer: String| {
@@ -157,17 +197,21 @@ async fn a24_there_are_no_data_channels() {
     // What a call takes once and keeps.
     apart.call(Duration::from_secs(1)).end().await.assert_undisturbed();
     let before = apart.kib_at_rest().await;
-    let call = apart.call(Duration::from_secs(if is_long() { 60 } else { 3 }));
+    let mut call = apart.call(Duration::from_secs(if is_long() { 60 } else { 8 }));
+    let taken = other_than_media(apart.metrics).await;
     let (socket, media) = (hostile.hand().socket(), hostile.answer.candidates[0]);
     let mut random = Random::from_number(7);
-    let attack = Attack::at_least(10_000, 3_000, move |step| {
-        // Sealed application data, and as large as it comes.
+    let attack = Attack::at_least(RECORDS, 3_000, move |step| {
+        // It looks like sealed application data, and is as large as that comes.
         let forged = crafted::record(23, 1, 1 << 40 | step, &crafted::noise(&mut random, 24, 1_300));
         assert_eq!(name(&forged), "dtls");
         u64::from(socket.send_to(&forged, media).is_ok())
     });
+    has_taken(apart.metrics, taken + RECORDS * 9 / 10).await;
+    assert!(call.is_on());
     call.end().await.assert_undisturbed();
     let sent = attack.stop();
+    assert!(sent >= RECORDS, "{sent}");
     let after = apart.kib_at_rest().await;
     assert!(after <= before + 1_024, "{before} KiB, {after} KiB after {sent} records");
     assert!(hostile.is_alive());

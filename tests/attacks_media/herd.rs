@@ -1,6 +1,7 @@
 //! Many who begin a handshake and never end it, driven by one thread.
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use anteroom::client::Participant;
@@ -19,6 +20,12 @@ use super::ws::Client;
 /// Handshake messages of a plaintext record.
 const CLIENT_HELLO: u8 = 1;
 const SERVER_HELLO: u8 = 2;
+
+/// What a half handshake sends in vain: 160 KB, of which the server takes no more than its budget of 64 KiB.
+const FRAGMENT: usize = 1_000;
+pub(crate) const FRAGMENTS: u16 = 160;
+/// Of that many messages: a handshake has numbers for 16, and its first ones have been used.
+const MESSAGES: u16 = 12;
 
 pub(crate) struct Half {
     pub(crate) client: Client,
@@ -72,13 +79,15 @@ impl Half {
         }
     }
 
-    /// Sends fragments of messages that never become whole.
-    pub(crate) fn send_fragments(&self, count: u16) -> u64 {
-        let part = [0x5a; 1_000];
-        let sent = (0..count).filter(|n| {
-            // Never the first bytes of a message.
-            let offset = 1 + usize::from(n / 12) * part.len();
-            let datagram = crafted::fragment(11, 2 + n % 12, 0x00ff_ffff, offset, &part);
+    /// Sends some of the fragments of messages that never become whole: all have a place within a message of
+    /// the longest kind, and none is its first byte. Answers how many left.
+    pub(crate) fn send_fragments(&self, which: Range<u16>) -> u64 {
+        const WHOLE: usize = 16_000;
+        let part = [0x5a; FRAGMENT];
+        let sent = which.filter(|n| {
+            let offset = 1 + usize::from(n / MESSAGES) * part.len();
+            assert!(offset + part.len() <= WHOLE);
+            let datagram = crafted::fragment(11, 2 + n % MESSAGES, WHOLE, offset, &part);
             self.socket.send_to(&datagram, self.media).is_ok()
         });
         sent.count() as u64

@@ -55,7 +55,7 @@ fn ask_for_everything(hostile: &Hostile, newest: &BTreeMap<Ssrc, u16>) -> u64 {
 #[tokio::test]
 async fn a34_what_was_sent_before_a_move_cannot_be_asked_for_after_it() {
     let mut tally = Tally::of("attacks", "A34");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 8).await;
     let [mut publisher, mut hostile, honest] = three(beside.http, "left", Pattern::SCREEN).await;
     let (parent, slot) = (publisher.room.clone(), picture_slot(&hostile, &publisher));
     let made = publisher.client.succeed("createBreakOutRoom", serde_json::from_str(BREAKOUT).unwrap()).await;
@@ -77,6 +77,8 @@ async fn a34_what_was_sent_before_a_move_cannot_be_asked_for_after_it() {
         asked += ask_for_everything(&hostile, &newest);
         hostile.listen().await;
     }
+    hostile.catch_up(beside.media).await;
+    assert!(beside.is_on());
     let publisher_id = publisher.id;
     beside.end(Attack::none()).await;
     hostile.hears(|ear| {

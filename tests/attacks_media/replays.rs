@@ -77,7 +77,7 @@ async fn send_again(hand: &Hand, datagrams: impl Iterator<Item = &Vec<u8>>, medi
 #[tokio::test]
 async fn a10_what_comes_twice_goes_on_once() {
     let mut tally = Tally::of("attacks", "A10");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 16).await;
     let publisher = Hostile::join(beside.http, "twice", "Publisher", "participant").await;
     let listener = Hostile::join(beside.http, "twice", "Listener", "participant").await;
     publisher.is_up().await;
@@ -107,6 +107,7 @@ async fn a10_what_comes_twice_goes_on_once() {
     let before = not_authentic_at_rest(&beside).await;
     send_again(&listener.hand(), std::iter::repeat_n(&sealed, 1_000), beside.media).await;
     beside.has_dropped("not_authentic", before + 1_000).await;
+    assert!(beside.is_on());
     beside.end(Attack::none()).await;
     for kind in [Kind::Audio, Kind::Video] {
         listener.hears(|ear| ear.of(publisher.id, kind).assert_whole(60));

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 
 use anteroom::base::{Kind, Ssrc};
 use anteroom::client::{ParticipantSettings, Pattern};
-use anteroom::wire::rtcp::{SenderInfo, write_bye, write_fir, write_nack, write_pli, write_sender_report};
+use anteroom::wire::rtcp::{
+    ReportBlock, SenderInfo, write_bye, write_fir, write_nack, write_pli, write_receiver_report,
+    write_sender_report,
+};
 use anteroom::wire::rtp::RtpView;
 
 use super::beside::{Attack, Beside, Part};
@@ -141,15 +144,47 @@ fn transport_feedback(base: u16, count: u16, chunk: [u8; 2]) -> Vec<u8> {
     body
 }
 
+/// Two reports in a row by which everything of a slot was lost: a full link.
+fn all_is_lost(slot: Ssrc) -> Vec<u8> {
+    let block = ReportBlock {
+        ssrc: slot,
+        fraction_lost: u8::MAX,
+        cumulative_lost: 0x7f_ffff,
+        highest_sequence: 0,
+        jitter: u32::MAX,
+        last_sender_report: 0,
+        delay: 0,
+    };
+    packet(|out| write_receiver_report(Ssrc(1), &[block], out)).repeat(2)
+}
+
+/// Reads frames until somebody is told that its pictures pause, for its link is full.
+async fn is_told_of_congestion(liar: &mut Hostile, slot: Ssrc) {
+    loop {
+        let slots = liar.client.event("slots").await;
+        let of_slot = slots["slots"].as_array().unwrap().iter().find(|one| one["ssrc"] == slot.0);
+        if of_slot.is_some_and(|one| one["reason"] == "congestion") {
+            return;
+        }
+    }
+}
+
 #[tokio::test]
 async fn a21_what_one_says_of_its_link_changes_no_others() {
+    const LIES: u64 = 700;
     let mut tally = Tally::of("attacks", "A21");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
-    let [publisher, hostile, honest] = three(beside.http, "links", Pattern::SCREEN).await;
+    let mut beside = Beside::start(Part::shared().await, 10).await;
+    let [publisher, mut hostile, honest] = three(beside.http, "links", Pattern::SCREEN).await;
+    let slot = picture_slot(&hostile, &publisher);
     honest.forget();
     let (hand, before) = (hostile.hand(), publisher.sent_count());
+    // Reports are believed about the own link, while nothing better is known of it: the server listens.
+    assert!(hand.feedback(&all_is_lost(slot)));
+    is_told_of_congestion(&mut hostile, slot).await;
+    beside.has_counted().await;
+    let (taken, forged) = (beside.other_than_media().await, beside.dropped("not_authentic").await);
     let attack = Attack::start(500, move |step| {
-        let lie = match step % 6 {
+        let lie = match step % 7 {
             // 10 Gbit/s, nothing, as much as can be written, for 255 sources.
             0 => remb(16, 152_588, 1),
             1 => remb(0, 0, 1),
@@ -157,11 +192,16 @@ async fn a21_what_one_says_of_its_link_changes_no_others() {
             // Symbols that mean nothing, all lost, more than there are.
             3 => transport_feedback(step as u16, 28, [0xff, 0xff]),
             4 => transport_feedback(step as u16, u16::MAX, [0x1f, 0xff]),
-            _ => transport_feedback(step as u16, 56, [0x7f, 0xff]),
+            5 => transport_feedback(step as u16, 56, [0x7f, 0xff]),
+            _ => all_is_lost(slot),
         };
         u64::from(hand.feedback(&lie))
     });
+    beside.has_taken(taken + LIES).await;
+    assert_eq!(beside.dropped("not_authentic").await, forged);
+    assert!(beside.is_on());
     let (_, sent) = beside.end(attack).await;
+    assert!(sent >= LIES * 9 / 10, "{sent}");
     let published = publisher.sent_count() - before;
     let seen = honest.hears(|ear| {
         let of = |kind| ear.of(publisher.id, kind);
@@ -177,8 +217,9 @@ async fn a21_what_one_says_of_its_link_changes_no_others() {
 
 #[tokio::test]
 async fn a22_nobody_speaks_for_another() {
+    const PACKETS: u64 = 700;
     let mut tally = Tally::of("attacks", "A22");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 8).await;
     let [publisher, hostile, honest] = three(beside.http, "others", Pattern::SCREEN).await;
     let (sound, picture) = (publisher.declared(Kind::Audio), publisher.declared(Kind::Video));
     let theirs = [sound.ssrc, picture.ssrc, picture_slot(&honest, &publisher)];
@@ -188,6 +229,9 @@ async fn a22_nobody_speaks_for_another() {
     publisher.forget();
     hostile.forget();
     honest.forget();
+    beside.has_counted().await;
+    let taken = beside.other_than_media().await;
+    let refused = [beside.dropped("not_authentic").await, beside.dropped("malformed").await];
     let attack = Attack::start(600, move |step| {
         let victim = theirs[step as usize % theirs.len()];
         let info =
@@ -205,18 +249,28 @@ async fn a22_nobody_speaks_for_another() {
         };
         u64::from(left)
     });
+    // All of it is authentic and well made: nothing else than whom it names speaks against it.
+    beside.has_taken(taken + PACKETS).await;
+    // Of three sources on one m-line one at a time is heard.
+    beside.has_dropped("second_source", 20).await;
+    let still = [beside.dropped("not_authentic").await, beside.dropped("malformed").await];
+    assert_eq!(still, refused);
+    assert!(beside.is_on());
     let (_, sent) = beside.end(attack).await;
+    assert!(sent >= PACKETS * 9 / 10, "{sent}");
     for listener in [&hostile, &honest] {
         listener.hears(|ear| {
             for kind in [Kind::Audio, Kind::Video] {
                 let heard = ear.of(publisher.id, kind);
                 heard.assert_whole(100);
-                // What the hostile one said under the victim's source came as its own, if at all.
+                // What the hostile one said under the victim's source came as its own ..
                 assert!(heard.slots.iter().all(|slot| !ear.unmarked.contains_key(slot)), "{ear:?}");
             }
             assert_eq!(ear.repair_count(), 0);
         });
     }
+    // .. which it was: the server has taken that for a source of its sender.
+    assert!(honest.hears(|ear| ear.unmarked.values().sum::<u64>()) >= 20);
     // One may have been under way, for whoever came last.
     let asked = publisher.hears(|ear| ear.keyframe_requests);
     assert!(asked <= 1, "{asked}");

@@ -130,14 +130,20 @@ async fn a07_media_never_teaches_an_address() {
 #[tokio::test]
 async fn a11_checks_without_the_password_cost_nobody_anything() {
     let mut tally = Tally::of("attacks", "A11");
-    let mut beside = Beside::start(Part::whole().await, if is_long() { 30 } else { 3 }).await;
+    let mut beside = Beside::start(Part::whole().await, if is_long() { 30 } else { 6 }).await;
     let victim = Hostile::join(beside.http, "checks", "Victim", "participant").await;
     victim.is_up().await;
     let stranger = Stranger::on(5, 16);
     let (mut sender, media, mut random) = (stranger.share(), beside.media, Random::from_number(4));
     let username = format!("{}:{}", victim.answer.ufrag, victim.ufrag);
     let attack = Attack::start(50_000, move |_| sender.send(media, &crafted::stun(&mut random, &username)));
+    // Checks of a name that is known without its password, of one that is not, and what is no check.
+    for reason in ["not_authentic", "unknown_ufrag", "malformed"] {
+        beside.has_dropped(reason, 2_000).await;
+    }
+    assert!(beside.is_on());
     let (_, sent) = beside.end(attack).await;
+    assert!(sent >= 9_000, "{sent}");
     assert_eq!(stranger.earned(), Vec::<Vec<u8>>::new());
     beside.stop().await;
     tally.count(sent, "checks");
@@ -146,7 +152,7 @@ async fn a11_checks_without_the_password_cost_nobody_anything() {
 #[tokio::test]
 async fn a11_one_who_has_the_password_gets_few_replies() {
     let mut tally = Tally::of("attacks", "A11");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 6).await;
     let hostile = Hostile::join(beside.http, "checks", "Hostile", "participant").await;
     hostile.is_up().await;
     let username = format!("{}:{}", hostile.answer.ufrag, hostile.ufrag);
@@ -157,6 +163,8 @@ async fn a11_one_who_has_the_password_gets_few_replies() {
         let check = crafted::check(&username, Some(&pwd), &mut random);
         u64::from(socket.send_to(&check, media).is_ok())
     });
+    beside.has_dropped("over_rate", 1_000).await;
+    assert!(beside.is_on());
     let (_, sent) = beside.end(attack).await;
     // 200 at once and 200 a second.
     let most = 200 * (began.elapsed().as_secs() + 3);
@@ -204,7 +212,7 @@ async fn a14_candidates_are_never_checked() {
 #[tokio::test]
 async fn a15_nobody_gets_a_relay() {
     let mut tally = Tally::of("attacks", "A15");
-    let mut beside = Beside::start(Part::shared().await, 2).await;
+    let mut beside = Beside::start(Part::shared().await, 6).await;
     let hostile = Hostile::join(beside.http, "relay", "Hostile", "participant").await;
     hostile.is_up().await;
     // The special addresses that relays were tricked with, in all their spellings.
@@ -228,6 +236,11 @@ async fn a15_nobody_gets_a_relay() {
         sent += sender.send(beside.media, &[0x40, 0, 0, 4, 1, 2, 3, 4]);
         assert!(hand.raw(&[0x40, 0, 0, 4, 1, 2, 3, 4], beside.media));
     }
+    assert_eq!(sent, 7 * peers.len() as u64);
+    // Of each sender: what is no check, whoever signed it, and what is nothing at all.
+    beside.has_dropped("not_authentic", 2 * 6 * peers.len() as u64).await;
+    beside.has_dropped("malformed", 2 * peers.len() as u64).await;
+    assert!(beside.is_on());
     beside.end(Attack::none()).await;
     assert_eq!(stranger.earned(), Vec::<Vec<u8>>::new());
     // Its own checks for consent are 5 s apart, and nothing else was answered.
