@@ -80,7 +80,8 @@ impl Simulation {
                 if self.options.trouble {
                     self.make_trouble();
                 }
-                if self.moves() >= self.options.moves {
+                // Who could bring everybody back may just be away: the storm goes on until somebody is here.
+                if self.moves() >= self.options.moves && !self.moderators().is_empty() {
                     self.bring_back();
                 }
             }

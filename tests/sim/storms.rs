@@ -70,6 +70,8 @@ fn seeds_that_failed_pass() {
     for (seed, workers) in [(17_418_188_074_422, 3), (92_232_986_713_415, 3)] {
         sum.run(SimulationOptions { moves: 300, participants: 50, ..short(seed, workers) });
     }
+    // The storm was over while all moderators were away, and nobody brought the others back.
+    sum.run(SimulationOptions { moves: 2_500, participants: 20, ..short(583_858_009_663_503_351, 6) });
     sum.tell("seeds that failed once");
 }
 
