@@ -125,7 +125,10 @@ impl Simulation {
             Method::StopScreenShare | Method::StopCanvas => self.set_presenting(at, None),
             Method::JoinBreakOutRoom | Method::Disconnect => self.moved(at),
             Method::CreateBreakOutRoom | Method::CreateAndInviteBreakoutRoom => self.learn_rooms(data),
-            Method::DestroyAllBreakOutSession => self.storm.rooms.clear(),
+            Method::DestroyAllBreakOutSession => {
+                self.storm.rooms.clear();
+                self.storm.is_closed = true;
+            }
             _ => {}
         }
     }

@@ -22,9 +22,8 @@ const MOST_ROOMS: usize = 24;
 const SETTLE: Duration = Duration::from_secs(4);
 /// How long nobody says anything before counters have to add up.
 const SILENCE: Duration = Duration::from_secs(3);
-/// Packets that a person may have got without having been told whose they are: those of rooms that it left
-/// before it heard that it was in them, or to which another move took it at once. To a client they look like
-/// packets of another room. Only the judge, which knows what workers applied, can tell them.
+/// Packets that a person may have got without having been told whose they are: those of rooms that it left before
+/// it heard that it was in them. To a client they look like another room's; the judge knows what workers applied.
 const MOST_UNTOLD: u64 = 8;
 /// A worker that was stuck applies several placements of somebody in one moment, who is told of the last one.
 const MOST_UNTOLD_IN_TROUBLE: u64 = 512;
@@ -41,11 +40,13 @@ pub(super) struct Storm {
     turn_at: Option<(u64, Phase)>,
     /// Nothing happens by itself: a story says what does.
     pub(super) is_told: bool,
+    /// Somebody was told that all rooms are gone.
+    pub(super) is_closed: bool,
 }
 
 impl Storm {
     pub(super) const fn new(random: Random) -> Self {
-        Self { random, rooms: Vec::new(), steps: 0, turn_at: None, is_told: false }
+        Self { random, rooms: Vec::new(), steps: 0, turn_at: None, is_told: false, is_closed: false }
     }
 
     /// Somebody was told of a room.
@@ -80,11 +81,12 @@ impl Simulation {
                 if self.options.trouble {
                     self.make_trouble();
                 }
-                // Who could bring everybody back may just be away: the storm goes on until somebody is here.
-                if self.moves() >= self.options.moves && !self.moderators().is_empty() {
+                if self.moves() >= self.options.moves && !self.is_closing() {
                     self.bring_back();
                 }
             }
+            // Who could bring everybody back may just have been away.
+            Phase::Settled if !self.storm.is_closed && !self.is_closing() => self.close(),
             Phase::Done => return,
             _ => {}
         }
@@ -129,10 +131,20 @@ impl Simulation {
     /// The storm is over: everybody comes back to the parent room.
     pub(super) fn bring_back(&mut self) {
         self.phase = Phase::Settled;
+        self.storm.is_closed = false;
+        self.close();
+        self.turn_to(Phase::Silent, SETTLE);
+    }
+
+    fn close(&mut self) {
         for moderator in self.moderators() {
             self.request(moderator, Method::DestroyAllBreakOutSession, json!({}));
         }
-        self.turn_to(Phase::Silent, SETTLE);
+    }
+
+    /// Whether somebody waits for the answer to such a request.
+    fn is_closing(&self) -> bool {
+        self.people.iter().any(|person| person.is_asking(Method::DestroyAllBreakOutSession))
     }
 
     /// The moderators who are in the parent room and can ask.

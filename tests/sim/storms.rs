@@ -72,6 +72,7 @@ fn seeds_that_failed_pass() {
     }
     // The storm was over while all moderators were away, and nobody brought the others back.
     sum.run(SimulationOptions { moves: 2_500, participants: 20, ..short(583_858_009_663_503_351, 6) });
+    sum.run(SimulationOptions { moves: 400, participants: 50, ..short(787_118_488_834_485_852, 2) });
     sum.tell("seeds that failed once");
 }
 
