@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use super::echo::Echo;
 use super::http::{development_token, free_ports, start};
 use super::person::Person;
 use super::raw::{RawSocket, frame, text};
@@ -17,7 +18,7 @@ use super::{alone, live_call};
 const FRAME_BURST: u64 = 2_000;
 const FRAMES_PER_SECOND: u64 = 1_000;
 
-/// What somebody else waits for an ack at the most, in 99 of 100.
+/// What somebody else waits for an ack at the most, in 99 of 100, where nothing else goes on.
 const MOST_WAITED: Duration = Duration::from_millis(100);
 
 /// What one client asks for as fast as it can.
@@ -36,6 +37,11 @@ async fn ack_times(person: &mut Person, how_many: usize) -> Vec<Duration> {
     }
     times.sort();
     times
+}
+
+/// What somebody waits at the most where an echo without a server has taken as long as this one.
+fn most_waited(echo: Echo, began: Instant) -> Duration {
+    MOST_WAITED + 5 * Duration::from_micros(echo.end(began.elapsed())["max"].as_u64().unwrap())
 }
 
 fn p99(times: &[Duration]) -> Duration {
@@ -84,13 +90,15 @@ async fn a27_a_flood_of_requests_slows_only_who_floods() {
         let socket = RawSocket::open(address, &token, "");
         flood(socket, began + Duration::from_secs(3))
     });
+    let echo = Echo::start();
     let flooded = ack_times(&mut mia, 200).await;
+    let most = most_waited(echo, began);
     let (sent, acked) = flooding.await.unwrap();
     let allowed = FRAME_BURST + FRAMES_PER_SECOND * (began.elapsed().as_secs() + 1);
     assert!(acked > 0 && acked <= allowed, "{acked} of {sent} were answered, {allowed} at most may be");
     let (before, meanwhile) = (p99(&quiet), p99(&flooded));
     assert_eq!(sent, REQUESTS, "requests in 3 s");
-    assert!(meanwhile <= MOST_WAITED, "p99 {before:?}, then {meanwhile:?}");
+    assert!(meanwhile <= most, "p99 {before:?}, then {meanwhile:?} of {most:?}");
     assert!(call.is_on());
     call.end().await.assert_undisturbed();
     tally.count(sent, "requests");
@@ -134,13 +142,15 @@ async fn a27_pings_and_pieces_of_messages_count_like_requests() {
             wait_behind(RawSocket::open(address, &token, ""), &one, how_many)
         }));
     }
+    let (echo, began) = (Echo::start(), Instant::now());
     let times = ack_times(&mut mia, 100).await;
+    let most = most_waited(echo, began);
     for flood in floods {
         let waited = flood.await.unwrap();
         let least = Duration::from_millis((FRAMES as u64 - FRAME_BURST) * 1_000 / FRAMES_PER_SECOND);
         assert!(waited >= least * 9 / 10, "{FRAMES} frames were read in {waited:?}, less than {least:?}");
     }
-    assert!(p99(&times) <= MOST_WAITED, "{:?}", p99(&times));
+    assert!(p99(&times) <= most, "{:?} of {most:?}", p99(&times));
     tally.count(3 * FRAMES as u64, "frames");
     drop(mia);
     server.stop().await;

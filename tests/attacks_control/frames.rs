@@ -11,7 +11,7 @@ use super::http::{development_token, free_ports, start};
 use super::raw::{RawSocket, frame, text};
 use super::server_process::ServerProcess;
 use super::tally::Tally;
-use super::{alone, live_call, storm_length};
+use super::{MARGIN, alone, live_call, storm_length};
 
 /// The most that a message may have.
 const MAX_MESSAGE: usize = 128 * 1024;
@@ -120,6 +120,9 @@ fn blow(address: SocketAddr, token: &str, seed: u64, until: Instant) -> u64 {
         let mut socket = RawSocket::open(address, token, "");
         socket.stream.set_nonblocking(false).unwrap();
         for _ in 0..200 {
+            if Instant::now() >= until {
+                break;
+            }
             let frames: Vec<u8> = (0..8).flat_map(|_| random_frame(&mut random)).collect();
             sent += 8;
             if !socket.send(&frames) {
@@ -140,7 +143,7 @@ async fn storm_ws_frames() {
     let _turn = alone().await;
     let mut tally = Tally::of("storms", "storm_ws_frames");
     let (server, address) = start(&free_ports()).await;
-    let mut call = live_call(&server, address, storm_length() + Duration::from_secs(3)).await;
+    let mut call = live_call(&server, address, storm_length() + MARGIN).await;
     let token = development_token(address, "storm", "Storm", "participant").await;
     let until = Instant::now() + storm_length();
     let storm: Vec<_> = (0..4)

@@ -11,6 +11,8 @@
 )]
 #![allow(dead_code, reason = "each test file uses its part of the support")]
 
+#[path = "../support/echo.rs"]
+mod echo;
 #[path = "../support/http.rs"]
 mod http;
 #[path = "../support/live_call.rs"]
@@ -55,6 +57,9 @@ async fn alone() -> MutexGuard<'static, ()> {
 fn storm_length() -> Duration {
     Duration::from_secs(if std::env::var_os("ANTEROOM_LONG").is_some() { 30 } else { 3 })
 }
+
+/// How much longer a call goes on than the storm beside it, on a machine that has more to do.
+const MARGIN: Duration = Duration::from_secs(5);
 
 /// A call that is judged for so long, from about now on.
 async fn live_call(server: &Running, address: SocketAddr, length: Duration) -> LiveCall {

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::net::{SocketAddr, UdpSocket};
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anteroom::base::Random;
 use anteroom::telemetry::Clock;
@@ -15,7 +15,7 @@ use super::malformed::bend;
 use super::person::{Person, new_participant};
 use super::tally::Tally;
 use super::ws::Client;
-use super::{alone, live_call, storm_length};
+use super::{MARGIN, alone, live_call, storm_length};
 
 /// Somebody's offer, with more lines in its last m-line.
 fn offer_with(lines: &str) -> String {
@@ -180,7 +180,7 @@ async fn storm_sdp() {
     let _turn = alone().await;
     let mut tally = Tally::of("storms", "storm_sdp");
     let (server, address) = start(&free_ports()).await;
-    let mut call = live_call(&server, address, storm_length() + Duration::from_secs(3)).await;
+    let mut call = live_call(&server, address, storm_length() + MARGIN).await;
     let until = Instant::now() + storm_length();
     let storm: Vec<_> = (0..4).map(|seed| tokio::spawn(blow(address, seed, until))).collect();
     let mut sent = 0;

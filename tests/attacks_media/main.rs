@@ -13,6 +13,8 @@
 )]
 #![allow(dead_code, reason = "each test file uses its part of the support")]
 
+#[path = "../support/echo.rs"]
+mod echo;
 #[path = "../support/http.rs"]
 mod http;
 #[path = "../support/live_call.rs"]

@@ -12,6 +12,8 @@
 )]
 #![allow(dead_code, reason = "each test file uses its part of the support")]
 
+#[path = "../support/echo.rs"]
+mod echo;
 mod guest;
 #[path = "../support/http.rs"]
 mod http;

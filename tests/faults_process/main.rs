@@ -27,6 +27,8 @@ mod soak;
 mod storms;
 mod vanishing;
 
+#[path = "../support/echo.rs"]
+mod echo;
 #[path = "../support/http.rs"]
 mod http;
 #[path = "../support/live_call.rs"]

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-pub(super) struct Echo {
+pub(crate) struct Echo {
     ended: Arc<AtomicBool>,
     /// When packets were due, and how much later they were back.
     times: Option<JoinHandle<Vec<(Instant, Duration)>>>,
@@ -20,7 +20,7 @@ impl Echo {
     /// The longest for which its threads do not notice that it has ended.
     const NAP: Duration = Duration::from_millis(200);
 
-    pub(super) fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let [near, far] = [(); 2].map(|()| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
         near.connect(far.local_addr().unwrap()).unwrap();
         far.connect(near.local_addr().unwrap()).unwrap();
@@ -62,7 +62,7 @@ impl Echo {
     }
 
     /// What its packets took that were due in the last so many seconds.
-    pub(super) fn end(mut self, length: Duration) -> Value {
+    pub(crate) fn end(mut self, length: Duration) -> Value {
         self.ended.store(true, Ordering::Relaxed);
         let since = Instant::now() - length - Duration::from_secs(1);
         let times = self.times.take().unwrap().join().unwrap();

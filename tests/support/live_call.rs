@@ -7,11 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::process::{Child, Command};
 
-use self::echo::Echo;
+use crate::echo::Echo;
 use crate::tally::Tally;
-
-#[path = "echo.rs"]
-mod echo;
 
 /// A meeting in a process of its own: what a test does does not slow its people down.
 pub(crate) struct LiveCall {
