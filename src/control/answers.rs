@@ -25,14 +25,15 @@ const MAX_ANSWER: usize = 16 * 1024;
 
 /// What is kept of an ack. As text it takes a tenth of what it takes as a value.
 struct Kept {
+    method: Option<Method>,
     ack: AckName,
     seq: Option<u64>,
     data: Box<str>,
 }
 
 enum State {
-    /// The request is pending; its one ack is still to come.
-    Pending,
+    /// The request of this method is pending; its one ack is still to come.
+    Pending(Option<Method>),
     Answered(Kept),
     /// It changes nothing and its answer may be long: it is answered anew each time.
     Anew(Method),
@@ -47,7 +48,7 @@ pub(super) enum Known {
     Pending,
     /// It was answered.
     Answered(Frame),
-    /// It is the id of another request, whose answer was not kept.
+    /// It is the id of another request.
     Taken,
     /// Nothing, and there is no room to keep it.
     Full,
@@ -65,13 +66,13 @@ impl Answers {
     /// Looks a request up, and keeps its id if it is new.
     pub(super) fn begin(&mut self, now: Time, id: &str, method: Option<Method>) -> Known {
         self.forget_outdated(now);
-        match self.known.get(id) {
-            Some(State::Pending) => return Known::Pending,
-            Some(State::Answered(kept)) => return Known::Answered(kept.frame(id)),
-            Some(State::Anew(first)) => {
-                return if method == Some(*first) { Known::New } else { Known::Taken };
-            }
-            None => {}
+        if let Some(known) = self.known.get(id) {
+            return match known {
+                State::Pending(first) if method == *first => Known::Pending,
+                State::Answered(kept) if method == kept.method => Known::Answered(kept.frame(id)),
+                State::Anew(first) if method == Some(*first) => Known::New,
+                _ => Known::Taken,
+            };
         }
         let bytes = EACH + id.len();
         let anew = method.filter(|method| matches!(method, Method::Replay | Method::ListBreakoutRooms));
@@ -80,7 +81,7 @@ impl Answers {
             let harmless = anew.is_some() || method == Some(Method::LeaveRoom);
             return if harmless { Known::New } else { Known::Full };
         }
-        let state = anew.map_or(State::Pending, State::Anew);
+        let state = anew.map_or(State::Pending(method), State::Anew);
         let id: Arc<str> = id.into();
         self.bytes += bytes;
         self.order.push_back((now, Arc::clone(&id)));
@@ -91,8 +92,9 @@ impl Answers {
     /// Keeps the answer of a request that is pending.
     pub(super) fn answered(&mut self, frame: &Frame) {
         let Frame::Ack { id, ack, seq, data } = frame else { return };
-        if let Some(state @ State::Pending) = self.known.get_mut(&**id) {
-            let kept = Kept { ack, seq: *seq, data: text_of(data) };
+        let Some(state) = self.known.get_mut(&**id) else { return };
+        if let State::Pending(method) = *state {
+            let kept = Kept { method, ack, seq: *seq, data: text_of(data) };
             self.bytes += kept.data.len();
             *state = State::Answered(kept);
         }
@@ -102,7 +104,7 @@ impl Answers {
     fn forget_outdated(&mut self, now: Time) {
         while let Some((at, id)) = self.order.front() {
             let state = self.known.get(id);
-            if now.since(*at) < KEPT_FOR || matches!(state, Some(State::Pending)) {
+            if now.since(*at) < KEPT_FOR || matches!(state, Some(State::Pending(_))) {
                 return;
             }
             let answer = if let Some(State::Answered(kept)) = state { kept.data.len() } else { 0 };
@@ -160,6 +162,23 @@ mod tests {
         let later = start + Duration::from_secs(119);
         assert_eq!(answers.begin(later, "a", PAUSE), Known::Answered(ack("a")));
         assert_eq!(answers.begin(start + KEPT_FOR, "a", PAUSE), Known::New);
+    }
+
+    #[test]
+    fn another_request_under_the_same_id_is_no_repeat() {
+        let mut answers = Answers::default();
+        let others = [Some(Method::Resume), Some(Method::Replay), Some(Method::LeaveRoom), None];
+        answers.begin(Time(0), "a", PAUSE);
+        for other in others {
+            assert_eq!(answers.begin(Time(0), "a", other), Known::Taken, "{other:?} while it is pending");
+        }
+        answers.answered(&ack("a"));
+        for other in others {
+            assert_eq!(answers.begin(Time(0), "a", other), Known::Taken, "{other:?} behind its answer");
+        }
+        assert_eq!(answers.begin(Time(0), "a", PAUSE), Known::Answered(ack("a")));
+        answers.begin(Time(0), "unknown", None);
+        assert_eq!(answers.begin(Time(0), "unknown", None), Known::Pending);
     }
 
     #[test]

@@ -15,12 +15,17 @@ use crate::message::{Frame, Method, Presentation, Refusal, Request, named_room};
 /// milliseconds for it, and a dead one is given up after 2 s.
 const MAX_DEFERRED: usize = 1_000;
 
+/// Whether one request says the same as another: its id and what it asks for.
+fn is_repeat(first: &Request, request: &Request) -> bool {
+    first.id == request.id && first.method == request.method
+}
+
 impl Session {
     pub(super) fn request(&mut self, cx: &mut Context, link: LinkId, client: ClientId, request: Request) {
         if self.barrier.is_none() {
             return self.run(cx, link, client, request);
         }
-        if self.deferred.iter().any(|(_, of, waits)| *of == client && waits.id == request.id) {
+        if self.deferred.iter().any(|(_, of, waits)| *of == client && is_repeat(waits, &request)) {
             // The ack of the first answers both.
             return cx.paid(link);
         }

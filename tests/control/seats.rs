@@ -192,9 +192,13 @@ fn a_request_whose_link_went_away_is_not_pending_for_ever() {
     world.close(guest.link);
     world.answer_now();
     let guest = world.come_back(&guest, Some("offer"));
-    let again = Request::new(&id, Method::Pause.name(), json!({}));
+    let again = Request::new(&id, Method::JoinRoom.name(), json!({"resume": guest.resume, "sdp": "offer"}));
     world.request(guest.link, again);
     assert_eq!(world.ack(guest.link, &id)["result"], 1729, "its first answer");
+    world.forget_frames();
+    let other = Request::new(&id, Method::Pause.name(), json!({}));
+    world.request(guest.link, other);
+    assert_eq!(world.ack(guest.link, &id)["result"], 1734, "another request");
 }
 
 #[test]
