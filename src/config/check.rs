@@ -96,6 +96,6 @@ fn check_ports(config: &Config) -> Result<(), Fault> {
     if first == 0 || first.checked_add(workers.saturating_sub(1)).is_some() {
         return Ok(());
     }
-    let message = format!("{workers} workers need the ports from {first} on, and there are 65535");
+    let message = format!("{workers} workers need the ports from {first} on, and the last one is 65535");
     Err(Fault { section: "listen", key: "media_port", message })
 }

@@ -33,6 +33,15 @@ const ENDS_WAITING: usize = 64;
 /// What of a stop's time is kept back for threads to end in.
 const THREADS_END_WITHIN: Duration = Duration::from_secs(1);
 
+/// Where it is set what something listens on.
+fn setting_of(what: &str) -> &'static str {
+    match what {
+        "http" => "`http` and `port` in [listen], or --port",
+        "metrics" => "`metrics` in [listen], or --port 0 for a free one",
+        _ => "`media` and `media_port` in [listen]",
+    }
+}
+
 /// Why the server could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum NodeError {
@@ -40,7 +49,7 @@ pub enum NodeError {
     #[error("{0}")]
     Config(#[from] ConfigError),
     /// An address cannot be listened on.
-    #[error("cannot listen on {address} ({what}): {error}; see [listen] in the configuration, or --port")]
+    #[error("cannot listen on {address} ({what}): {error}; see {}", setting_of(what))]
     Bind {
         /// What for.
         what: &'static str,
