@@ -16,6 +16,8 @@ use crate::transport::{Codec, CodecLine};
 /// The numbers that a source may leave out, a second and at once; with more it is another stretch and not
 /// a loss. Each is one that all listeners miss, and who misses half of all is lost to the slot for good.
 const LOSSES: Bucket = Bucket::new(1_000, Duration::from_secs(1));
+/// Those of sound: with its 250 packets a second they are less than half in the 30 s that a silent listener stays.
+const SOUND_LOSSES: Bucket = Bucket::new(750, Duration::from_secs(1));
 /// How far a source's clock may part from ours between two packets before it counts as set anew.
 const MAX_CLOCK_JUMP: Duration = Duration::from_secs(2);
 /// For how long a stream keeps to a codec: of each change everybody is told who watches.
@@ -138,7 +140,7 @@ impl Stream {
             fresh: 0,
             hole: Hole::None,
             goes_on: None,
-            losses: LOSSES,
+            losses: if kind.is_video() { LOSSES } else { SOUND_LOSSES },
             newest: None,
         }
     }
@@ -421,8 +423,7 @@ mod tests {
         assert_eq!(stretch(&mut stream, packet(11)), (segment, fresh), "it was lost from there");
         stream.skipped(13);
         assert_eq!(stretch(&mut stream, packet(17)), (segment + 1, fresh), "what is late leaves no hole");
-        let large = [0; 3_000];
-        assert_eq!(stream.admit(packet(18), &[], &large), None);
+        assert_eq!(stream.admit(packet(18), &[], &[0; 3_000]), None);
         assert_eq!(stretch(&mut stream, packet(19)), (segment + 1, fresh), "it is lost as others are");
     }
 
@@ -447,11 +448,13 @@ mod tests {
 
     #[test]
     fn no_source_leaves_out_more_numbers_than_packets_get_lost() {
-        let mut stream = stream(Kind::Audio);
+        let [mut stream, mut sound] = [Kind::Share, Kind::Audio].map(stream);
         let at = |step: u64, skips: u64| PacketInfo { index: step * skips, ..packet(step) };
         let (segment, _) = stretch(&mut stream, at(1, 1_000));
         let (one_second, _) = stretch(&mut stream, at(2, 1_000));
         assert_eq!(one_second, segment, "a second's loss");
+        let (first, next) = (stretch(&mut sound, at(1, 1_000)).0, stretch(&mut sound, at(2, 1_000)).0);
+        assert_ne!(first, next, "more than sound's");
         let mut kept = 0;
         for step in 3..503 {
             let before = stream.segment;
