@@ -12,6 +12,7 @@ use super::pace::Pace;
 use super::slot::Slot;
 use crate::base::{Bucket, Epoch, Ssrc, Time};
 use crate::transport::Negotiated;
+use crate::transport::ice::CONSENT;
 use crate::wire::rtcp::Arrivals;
 
 /// The share of what a listener was sent that it may ask for again, in percent.
@@ -119,6 +120,16 @@ impl SoundBudget {
 /// For how long an address is certainly somebody's after a packet or check from there. Checks for consent
 /// are 5 s apart, and between two of them there are media or reports.
 const LIVES: Duration = Duration::from_secs(5);
+/// Who has sent media for so long since its last check makes none. No check of its own gives back what another
+/// takes from it, so that it lives for as long as it has consent.
+const MAKES_NONE: Duration = Duration::from_secs(8);
+
+/// Whether somebody is certainly there who was heard and whose check came at these times.
+fn is_there(now: Time, heard: Time, checked: Option<Time>) -> bool {
+    let checked = checked.unwrap_or(heard);
+    let limit = if heard.since(checked) < MAKES_NONE { LIVES } else { CONSENT };
+    now.since(heard.max(checked)) < limit
+}
 
 /// One participant's connection.
 pub(super) struct Session {
@@ -170,11 +181,9 @@ impl Session {
 
     /// Whether it is sent to this address, and has shown lately that it is there.
     pub(super) fn lives_at(&self, now: Time, address: SocketAddr) -> bool {
-        let is_lately = |at: Time| now.since(at) < LIVES;
         self.is_up
             && self.leg.path().is_some_and(|path| path.remote == address)
-            && (is_lately(self.heard_at)
-                || self.leg.checks_from(address).is_some_and(|(_, last)| is_lately(last)))
+            && is_there(now, self.heard_at, self.leg.checks_from(address).map(|(_, last)| last))
     }
 }
 
@@ -184,6 +193,16 @@ mod tests {
 
     fn passes(budget: &mut SendBudget, now: Time, len: usize) -> bool {
         budget.without(now, len).map(|left| budget.spend(left)).is_some()
+    }
+
+    #[test]
+    fn who_makes_no_checks_is_there_for_as_long_as_it_has_consent() {
+        let at = Time::from_unix_seconds;
+        let (checked, heard) = (Some(at(100)), at(160));
+        assert!(is_there(at(164), at(160), Some(at(157))) && !is_there(at(165), at(160), Some(at(157))));
+        assert!(is_there(at(164), at(100), Some(at(160))) && !is_there(at(165), at(100), Some(at(160))));
+        assert!(is_there(at(164), heard, None) && !is_there(at(165), heard, None));
+        assert!(is_there(at(189), heard, checked) && !is_there(at(190), heard, checked));
     }
 
     #[test]
