@@ -58,8 +58,10 @@ async fn f01_lost_pictures_come_again_in_time() {
     let weathers = [far, Weather { burst: 6, ..far }];
     let settings = ParticipantSettings { repairs: true, ..usual() };
     let mut meeting = Meeting::of(weathers.len(), settings).await;
+    // Bursts are those of the way down: six requests in a row are all that are made for a packet.
     for (listener, weather) in meeting.listeners.iter().zip(weathers) {
-        listener.both(weather);
+        listener.both(far);
+        listener.down(weather);
     }
     meeting.goes_on(Duration::from_secs(10)).await;
     meeting.falls_silent().await;

@@ -87,6 +87,8 @@ impl Way {
     }
 
     fn is_lost(&mut self) -> bool {
+        // A burst ends with its weather.
+        self.burst_left = self.burst_left.min(self.weather.burst - 1);
         if self.burst_left > 0 {
             self.burst_left -= 1;
             return true;
