@@ -10,6 +10,17 @@ use serde_json::json;
 use crate::stories::{enter, force, invite, make_room, room_id};
 use crate::world::{BAD_OFFER, Manners, Person, World};
 
+/// Mia, and Gus in a breakout room of hers.
+fn guest_in_a_room() -> (World, Person, Person, String) {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let guest = world.participant("Gus");
+    let room = make_room(&mut world, &moderator);
+    invite(&mut world, &moderator, &[&guest], &room);
+    enter(&mut world, &guest, &room);
+    (world, moderator, guest, room)
+}
+
 #[test]
 fn a_newcomer_gets_the_whole_meeting_and_the_others_hear() {
     let mut world = World::default();
@@ -96,12 +107,7 @@ fn signalling_comes_back_to_the_running_media() {
 
 #[test]
 fn a_lost_media_connection_is_replaced_by_a_new_offer() {
-    let mut world = World::default();
-    let moderator = world.moderator("Mia");
-    let guest = world.participant("Gus");
-    let room = make_room(&mut world, &moderator);
-    invite(&mut world, &moderator, &[&guest], &room);
-    enter(&mut world, &guest, &room);
+    let (mut world, _moderator, guest, room) = guest_in_a_room();
     world.forget_frames();
     world.lose_media(&guest);
     assert_eq!(world.heard(&guest), ["transportLost", "didUserReconnecting"]);
@@ -288,21 +294,10 @@ fn a_link_that_is_gone_before_the_answer_takes_no_seat() {
     assert_eq!(world.control.totals().rooms, 0);
 }
 
-/// Mia, and Gus in a breakout room of hers.
-fn guest_in_a_room() -> (World, Person, Person) {
-    let mut world = World::default();
-    let moderator = world.moderator("Mia");
-    let guest = world.participant("Gus");
-    let room = make_room(&mut world, &moderator);
-    invite(&mut world, &moderator, &[&guest], &room);
-    enter(&mut world, &guest, &room);
-    (world, moderator, guest)
-}
-
 #[test]
 fn a_wish_to_come_back_that_had_to_wait_takes_the_seat_from_nobody() {
     for (offer, replaced) in [(None, false), (Some("offer"), false), (None, true), (Some("offer"), true)] {
-        let (mut world, moderator, guest) = guest_in_a_room();
+        let (mut world, moderator, guest, _) = guest_in_a_room();
         world.manners.moves = false;
         let clear = world.send(moderator.link, Method::ClearAllBreakOutSession, json!({}));
         let mut params = json!({"resume": guest.resume});
@@ -325,7 +320,7 @@ fn a_wish_to_come_back_that_had_to_wait_takes_the_seat_from_nobody() {
 
 #[test]
 fn a_wish_to_come_back_that_had_to_wait_may_know_the_secret_before() {
-    let (mut world, moderator, guest) = guest_in_a_room();
+    let (mut world, moderator, guest, _) = guest_in_a_room();
     world.manners = Manners { answers: false, connects: false, moves: false };
     // The second is written before the first is answered with a new secret.
     let params = json!({"resume": guest.resume, "sdp": "offer"});
@@ -342,7 +337,7 @@ fn a_wish_to_come_back_that_had_to_wait_may_know_the_secret_before() {
 #[test]
 fn who_came_back_is_not_let_go_by_what_the_link_before_had_asked() {
     for method in [Method::LeaveRoom, Method::StartScreenShare, Method::RestartIce] {
-        let (mut world, moderator, guest) = guest_in_a_room();
+        let (mut world, moderator, guest, _) = guest_in_a_room();
         world.manners.moves = false;
         world.send(moderator.link, Method::ClearAllBreakOutSession, json!({}));
         let wish = world.send(guest.link, method, json!({"sdp": "offer"}));
@@ -357,7 +352,7 @@ fn who_came_back_is_not_let_go_by_what_the_link_before_had_asked() {
 
 #[test]
 fn a_repeat_behind_a_clear_has_one_ack() {
-    let (mut world, moderator, guest) = guest_in_a_room();
+    let (mut world, moderator, guest, _) = guest_in_a_room();
     world.manners.moves = false;
     world.send(moderator.link, Method::ClearAllBreakOutSession, json!({}));
     let request = Request::new("twice", "setCamera", json!({"on": false}));
