@@ -126,13 +126,18 @@ impl Judge {
                         || format!("worker {worker} sends media to person {person}, who is in no group");
                     self.violations.note(tag.at, Invariant::I4, text);
                 }
+                if tag.is_past {
+                    return;
+                }
                 egress.media(tag.at, datagram, person, &mut self.violations);
             }
+            Sort::Control if tag.is_past => {}
             Sort::Control => {
                 // AEAD has the index at the end, the other profile before its tag of 10 bytes.
                 let behind = if profile == SrtpProfile::AeadAes128Gcm { 0 } else { 10 };
                 egress.control(tag.at, datagram, behind, person, &mut self.violations);
             }
+            Sort::Other if tag.is_past => {}
             Sort::Other => egress.other(datagram),
         }
     }

@@ -35,6 +35,11 @@ pub(super) struct Person {
     pub(super) resume: Option<String>,
     /// What the media plane calls it, as control has said.
     pub(super) id: Option<ParticipantId>,
+    /// What it called it in the seat before, which it has left.
+    before: Option<ParticipantId>,
+    /// The first port that it came with, now, and when it took its seat.
+    came_port: u16,
+    seated_port: u16,
     /// The room whose slots it was told last.
     pub(super) room: String,
     pub(super) presents: Option<Kind>,
@@ -81,6 +86,9 @@ impl Person {
             client: None,
             resume: None,
             id: None,
+            before: None,
+            came_port: 0,
+            seated_port: 0,
             room: String::new(),
             presents: None,
             is_talking: false,
@@ -130,6 +138,26 @@ impl Person {
         self.reached_since = None;
         let port = self.socket.port;
         self.socket.port = if port >= 60_000 { 40_000 } else { port + 1 };
+    }
+
+    /// It comes with a new connection.
+    pub(super) fn comes(&mut self, now: Time) {
+        self.next_port(now);
+        self.came_port = self.socket.port;
+    }
+
+    /// It has a seat, which may be a new one.
+    pub(super) fn sits(&mut self, id: ParticipantId) {
+        if self.id != Some(id) {
+            self.before = self.id.replace(id);
+            self.seated_port = self.came_port;
+        }
+    }
+
+    /// Whom the media plane means by this port, and whether that is who it was in the seat before: a worker that
+    /// is stuck learns late that somebody has left.
+    pub(super) fn meant_by(&self, port: u16) -> (Option<ParticipantId>, bool) {
+        if port < self.seated_port { (self.before, true) } else { (self.id, false) }
     }
 
     /// Whether it can ask for something.

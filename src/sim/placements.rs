@@ -23,6 +23,8 @@ pub(super) struct Tag {
     pub(super) group: Option<GroupId>,
     /// What nobody might send there.
     pub(super) blocked: KindSet,
+    /// Whether it was for a seat that its owner had left before it came back to another.
+    pub(super) is_past: bool,
 }
 
 /// What one worker has applied of one participant.
@@ -240,7 +242,7 @@ impl Placements {
         let view = table.and_then(|table| table.people.get(&listener?));
         let group = view.filter(|view| view.is_own).and_then(|view| view.group);
         let blocked = group.and_then(|group| table?.groups.get(&group)).map(|(blocked, _)| *blocked);
-        Tag { at: now, group, blocked: blocked.unwrap_or_default() }
+        Tag { at: now, group, blocked: blocked.unwrap_or_default(), is_past: false }
     }
 
     /// Since when a participant may not publish a kind, as the worker of a listener has it; nothing if

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::event::{Event, Port, Uplink, worker_address};
 use super::options::SimulationOptions;
+use super::placements::Tag;
 use super::violation::Invariant;
 use super::world::{ROOM, Simulation, SimulationError};
 use crate::base::{LinkId, Random, Time, WorkerId};
@@ -138,8 +139,9 @@ impl Simulation {
     /// Datagrams leave a worker's socket.
     pub(super) fn transmit(&mut self, at: usize, transmit: &Transmit, buffer: &[u8]) {
         let Some(to) = Port::of(transmit.path.remote) else { return };
-        let listener = self.people.get(to.person).and_then(|person| person.id);
-        let tag = self.judge.placements.tag(self.now, at, listener);
+        let meant = self.people.get(to.person).map(|person| person.meant_by(to.port));
+        let (listener, is_past) = meant.unwrap_or_default();
+        let tag = Tag { is_past, ..self.judge.placements.tag(self.now, at, listener) };
         let segment = transmit.segment_size.unwrap_or(transmit.len).max(1);
         for datagram in buffer.get(..transmit.len).unwrap_or_default().chunks(segment) {
             self.send_down(to, at, tag, datagram);
@@ -322,7 +324,7 @@ impl Simulation {
         };
         self.judge.seated(client, participant);
         if let Some(person) = self.people.get_mut(at) {
-            person.id = Some(participant);
+            person.sits(participant);
         }
         if data.get("sdp").is_some_and(Value::is_string) {
             let slots = data.get("slots").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();

@@ -61,7 +61,7 @@ impl Simulation {
         self.forget_participant(at);
         let now = self.now;
         let Some(person) = self.people.get_mut(at) else { return };
-        person.next_port(now);
+        person.comes(now);
         person.is_impostor = is_impostor;
         person.participant = Some(participant);
         let resume = person.resume.clone();
