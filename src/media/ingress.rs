@@ -1,8 +1,6 @@
 //! From a datagram to the queues of those who hear it.
 
-use std::time::Duration;
-
-use super::feedback::Missing;
+use super::feedback::{Late, Missing};
 use super::intake::{Intake, Line};
 use super::mirror::cross;
 use super::outbox::{Purpose, Waiting};
@@ -32,7 +30,7 @@ pub(super) struct Incoming<'a> {
     /// Whether packets before it have gone missing beyond repair.
     lost_track: bool,
     /// How much later it is than the fastest of its source; of a repair nobody knows.
-    late: Option<Duration>,
+    late: Option<Late>,
     /// Whether another source spoke for the m-line before.
     took_over: bool,
     /// Whether it is from a participant of this worker.
@@ -113,7 +111,9 @@ impl Worker {
             stream.skipped(incoming.info.index);
             return Err(DropReason::Empty);
         }
-        let refusal = refusal_of(stream, incoming, now, self.overload.is_on(now));
+        let unknown = self.settings.media.in_flight();
+        let due = incoming.late.map(|late| now - late.at_most(unknown));
+        let refusal = refusal_of(stream, incoming, due, self.overload.is_on(now));
         let may_go_on = refusal.is_none_or(|reason| reason == DropReason::Unbound);
         let crossed = may_go_on && {
             let (group, needs_look) = (stream.group, listen(stream, incoming, now));
@@ -220,10 +220,10 @@ impl Worker {
 fn refusal_of(
     stream: &mut Stream,
     incoming: &Incoming<'_>,
-    now: Time,
+    due: Option<Time>,
     is_overloaded: bool,
 ) -> Option<DropReason> {
-    let refusal = stream.refusal(incoming.late.map(|late| now - late), incoming.info.index);
+    let refusal = stream.refusal(due, incoming.info.index);
     if incoming.is_greedy {
         return Some(DropReason::Greedy);
     }
@@ -317,13 +317,13 @@ impl<'a> Incoming<'a> {
             payload,
             lost_track: false,
             took_over: false,
-            late: Some(Duration::ZERO),
+            late: Some(Late::NOT),
             is_own: false,
             is_greedy: false,
         }
     }
 
-    const fn with(mut self, lost_track: bool, took_over: bool, late: Option<Duration>) -> Self {
+    const fn with(mut self, lost_track: bool, took_over: bool, late: Option<Late>) -> Self {
         self.lost_track = lost_track;
         self.took_over = took_over;
         self.late = late;
@@ -373,7 +373,7 @@ fn describe<'a>(
         payload,
         lost_track: false,
         took_over: false,
-        late: Some(Duration::ZERO),
+        late: Some(Late::NOT),
         is_own: true,
         is_greedy: false,
     }

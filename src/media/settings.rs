@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub struct MediaSettings {
     /// After a move the mover's own packets are dropped until its client has taken in where it is:
     /// they were sent before it could know. A client that never says so has this long, in
-    /// milliseconds, at most 500.
+    /// milliseconds, at most 500; so late may the first packets of a source be, of which nobody knows.
     pub in_flight_ms: u64,
     /// How long, in milliseconds, a packet may be held so that more leave for its listener together:
     /// 0 to 20. It is what the operator pays in delay for processor time.
@@ -34,7 +34,8 @@ impl MediaSettings {
         Duration::from_millis(self.hold_ms)
     }
 
-    /// The longest time for which the packets of a mover belong to no group whose client never answers.
+    /// The longest time for which the packets of a mover belong to no group whose client never answers, and
+    /// for which packets may be on their way of whose source nobody knows the fastest.
     #[must_use]
     pub const fn in_flight(&self) -> Duration {
         Duration::from_millis(self.in_flight_ms)

@@ -11,8 +11,28 @@ const REMEMBERED: Duration = Duration::from_secs(10);
 /// hear the one who moves some seconds later, and never from where it was.
 const MOST_MS: u32 = 3_000;
 const MOST: Duration = Duration::from_millis(3_000);
-/// For so long after a clock was set anew it is not known how late a packet is.
-const UNSURE: Duration = Duration::from_millis(500);
+/// So long a source, or a clock that was set anew, is listened to, and so many packets, before it is known how
+/// late one is: fewer may all have taken a slow way.
+const LEARNT_WITHIN: Duration = Duration::from_millis(500);
+const LEARNT_FROM: u8 = 25;
+
+/// How much later than its source's fastest ones a packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::media) struct Late {
+    by: Duration,
+    /// Whether the source's fastest way is known.
+    is_known: bool,
+}
+
+impl Late {
+    /// Not late at all.
+    pub(crate) const NOT: Self = Self { by: Duration::ZERO, is_known: true };
+
+    /// How late it is at the most, where nobody knows taken for `unknown` at the least.
+    pub(crate) fn at_most(self, unknown: Duration) -> Duration {
+        if self.is_known { self.by } else { self.by.max(unknown) }
+    }
+}
 
 /// The least time that a source's packets took, up to what its clock differs from ours.
 #[derive(Clone, Copy, Debug, Default)]
@@ -21,14 +41,18 @@ pub(super) struct Lateness {
     /// The least of the time before.
     least_before: Option<u32>,
     since: Time,
-    /// Until then it is not known how late a packet is.
-    unsure_until: Option<Time>,
+    /// When its first packet came, or the first by a clock that was set anew.
+    began: Time,
+    /// How many have come since, as far as it matters.
+    packets: u8,
+    /// Whether its clock was set anew, so that a packet may be as late as any.
+    is_anew: bool,
 }
 
 impl Lateness {
     /// Takes a packet's transit in ticks: when it came less what its timestamp says. Answers how much
     /// longer it took than the fastest.
-    pub(super) fn note(&mut self, transit: u32, now: Time, clock_rate: u32) -> Duration {
+    pub(super) fn note(&mut self, transit: u32, now: Time, clock_rate: u32) -> Late {
         if now.since(self.since) > REMEMBERED {
             self.least_before = self.least.take();
             self.since = now;
@@ -36,17 +60,18 @@ impl Lateness {
         let longer = |least: u32| transit.wrapping_sub(least).cast_signed();
         let known = [self.least, self.least_before].into_iter().flatten().map(longer).max();
         let most = clock_rate / 1_000 * MOST_MS;
-        if known.is_some_and(|longer| longer.unsigned_abs() > most) {
-            let unsure_until = Some(now + UNSURE);
-            *self = Self { least: Some(transit), least_before: None, since: now, unsure_until };
-            return MOST;
+        let is_anew = known.is_some_and(|longer| longer.unsigned_abs() > most);
+        if is_anew || known.is_none() {
+            *self = Self { since: now, began: now, is_anew, ..Self::default() };
         }
         if self.least.is_none_or(|least| longer(least) < 0) {
             self.least = Some(transit);
         }
-        let late = known.and_then(|longer| u64::try_from(longer).ok()).unwrap_or(0);
-        let late = Duration::from_micros(late * 1_000_000 / u64::from(clock_rate.max(1)));
-        if self.unsure_until.is_some_and(|until| now < until) { late.max(MOST) } else { late }
+        self.packets = self.packets.saturating_add(1);
+        let late = known.filter(|_| !is_anew).and_then(|longer| u64::try_from(longer).ok()).unwrap_or(0);
+        let by = Duration::from_micros(late * 1_000_000 / u64::from(clock_rate.max(1)));
+        let is_known = self.packets > LEARNT_FROM && now.since(self.began) >= LEARNT_WITHIN;
+        Late { by: if self.is_anew && !is_known { by.max(MOST) } else { by }, is_known }
     }
 }
 
@@ -54,13 +79,19 @@ impl Lateness {
 mod tests {
     use super::*;
 
-    /// Packets of 20 ms: what each took, in milliseconds, and what that makes of it.
+    /// Packets of 20 ms: what each took, in milliseconds, and what that makes of it, behind a second of others
+    /// that took as long as the first.
     fn late(took: &[u64]) -> Vec<u128> {
+        let before = vec![took[0]; 50];
+        lateness(&[before, took.to_vec()].concat()).iter().skip(50).map(|late| late.by.as_millis()).collect()
+    }
+
+    fn lateness(took: &[u64]) -> Vec<Late> {
         let mut lateness = Lateness::default();
         let each = (0_u64..).zip(took).map(|(at, took)| {
             let sent = 1_000_000 + at * 20;
             let transit = u32::try_from((sent + took) * 48 - at * 960).unwrap().wrapping_add(4_000_000_000);
-            lateness.note(transit, Time((sent + took) * 1_000), 48_000).as_millis()
+            lateness.note(transit, Time((sent + took) * 1_000), 48_000)
         });
         each.collect()
     }
@@ -68,6 +99,15 @@ mod tests {
     #[test]
     fn a_packet_is_late_by_what_it_took_more_than_the_fastest() {
         assert_eq!(late(&[20, 25, 18, 40, 18]), [0, 5, 0, 22, 0]);
+    }
+
+    #[test]
+    fn how_late_the_first_packets_of_a_source_are_nobody_knows() {
+        let took: Vec<u64> = (0..100).map(|at| if at % 10 == 0 { 25 } else { 20 }).collect();
+        let late: Vec<_> =
+            lateness(&took).iter().map(|late| late.at_most(Duration::from_millis(500))).collect();
+        assert!(late[..25].iter().all(|late| late.as_millis() == 500), "{late:?}");
+        assert!(late[27..].iter().all(|late| late.as_millis() <= 5), "{late:?}");
     }
 
     #[test]

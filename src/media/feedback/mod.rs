@@ -7,6 +7,7 @@ mod publisher_clock;
 mod reports;
 
 pub(super) use keyframes::KeyframeRequests;
+pub(super) use lateness::Late;
 pub(super) use nack::Missing;
 pub(super) use publisher_clock::{ClockDistance, SenderClock};
 pub(super) use reports::{Reception, RoundTrip, middle_of};

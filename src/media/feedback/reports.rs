@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::lateness::Lateness;
+use super::lateness::{Late, Lateness};
 use crate::base::{Ssrc, Time};
 use crate::wire::rtcp::ReportBlock;
 
@@ -37,7 +37,7 @@ pub(crate) struct Reception {
 
 impl Reception {
     /// Counts a packet; answers how much later it is than the source's fastest ones.
-    pub(crate) fn count(&mut self, index: u64, timestamp: u32, now: Time, clock_rate: u32) -> Duration {
+    pub(crate) fn count(&mut self, index: u64, timestamp: u32, now: Time, clock_rate: u32) -> Late {
         self.first.get_or_insert(index);
         self.highest = self.highest.max(index);
         self.received += 1;

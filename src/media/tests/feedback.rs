@@ -290,6 +290,8 @@ fn a_correction_is_one_of_sound_and_picture() {
 fn after_a_publisher_has_landed_a_round_trip_is_still_in_flight() {
     let mut world = share();
     world.group(2, 6, KindSet::NONE);
+    // So long that it is known how late a packet is.
+    world.talk(600, &[(1, LOUD)]);
     // The share's publisher has to hear somebody to be measured.
     world.join_as(4, 1, KindSet::ALL, Client::default());
     world.say(4, LOUD);
