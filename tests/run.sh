@@ -34,7 +34,7 @@ export ANTEROOM_SOAK_SECONDS=${ANTEROOM_SOAK_SECONDS:-${long:+3600}}
 export ANTEROOM_SOAK_SECONDS=${ANTEROOM_SOAK_SECONDS:-120}
 export ANTEROOM_FUZZ_RUNS=${ANTEROOM_FUZZ_RUNS:-10000000}
 [ -n "$long" ] && export ANTEROOM_LONG=1
-trap 'rm -f "$ANTEROOM_TALLY"' EXIT
+trap 'rm -f "$ANTEROOM_TALLY"*' EXIT
 
 started=$(date +%s)
 passed=0
@@ -96,6 +96,25 @@ done_step
 step "Simulated meetings, and planted bugs that have to be found in them"
 cargo test --locked --quiet --features planted-bugs --lib -- sim:: || failed "a test of the simulated world"
 cargo test --locked --features planted-bugs --test sim || failed "a simulation"
+done_step
+
+step "A hundred thousand simulated moves more, of fresh seeds"
+cargo build --release --locked --quiet --features sim
+simulations=()
+seed=$(date +%s%3N)
+for workers in 1 3; do
+    echo "simulate --moves 50000 --seed $seed --workers $workers"
+    target/release/anteroom simulate --moves 50000 --seed "$seed" --workers "$workers" --json \
+        >"$ANTEROOM_TALLY.$workers" &
+    simulations+=($!)
+    seed=$((seed + 1))
+done
+verdict=ok
+for simulation in "${simulations[@]}"; do wait "$simulation" || verdict=FAILED; done
+cat "$ANTEROOM_TALLY".[13]
+moves=$(cat "$ANTEROOM_TALLY".[13] | awk -F'"moves":' '{ moves += $2 } END { print moves + 0 }')
+printf 'simulated moves\tfresh seeds, release\t%d\tmoves\t%s\n' "$moves" "$verdict" >>"$ANTEROOM_TALLY"
+[ $verdict = ok ] || failed "a simulation of a fresh seed"
 done_step
 
 step "Benches run once"

@@ -26,7 +26,9 @@ async fn a01_a_strangers_hello_never_wins_the_race() {
     let attack = Attack::start(1_000, move |_| sender.send(media, &crafted::client_hello(&mut random)));
     for batch in 0..joins / 10 {
         let names: Vec<String> = (0..10).map(|n| format!("Guest-{batch}-{n}")).collect();
-        let joining = names.iter().map(|name| Hostile::join(beside.http, "race", name, "participant"));
+        // A room has 300 seats.
+        let room = format!("race-{}", batch / 20);
+        let joining = names.iter().map(|name| Hostile::join(beside.http, &room, name, "participant"));
         for guest in futures_util::future::join_all(joining).await {
             guest.is_up().await;
         }

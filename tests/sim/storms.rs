@@ -1,8 +1,10 @@
 //! Storms of operations.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::time::SystemTime;
 
+use anteroom::base::Random;
 use anteroom::sim::SimulationOptions;
 
 use crate::tally::Tally;
@@ -93,16 +95,62 @@ fn committed_seeds_pass() {
     sum.tell("committed seeds");
 }
 
+/// A storm that nobody has seen yet: the seed says also how many people and workers there are, how much is
+/// lost and how long packets are held.
+fn fresh(seed: u64) -> SimulationOptions {
+    let mut random = Random::from_number(seed);
+    let mut one_of = |choices: &[u16]| choices[usize::try_from(random.below(choices.len() as u64)).unwrap()];
+    SimulationOptions {
+        seed,
+        moves: u64::from(one_of(&[150, 400, 1_000, 2_500])),
+        participants: usize::from(one_of(&[8, 20, 50, 90])),
+        workers: one_of(&[1, 2, 3, 4, 5, 6]),
+        loss: f64::from(one_of(&[5, 5, 20, 50])) / 1_000.0,
+        hold_ms: u64::from(one_of(&[0, 0, 0, 10])),
+        ..SimulationOptions::default()
+    }
+}
+
+/// Fresh seeds, until they have made so many moves.
+fn storms_of_fresh_seeds(seeds: impl Iterator<Item = u64>, wanted: u64) -> Sum {
+    let mut sum = Sum::default();
+    for seed in seeds {
+        let mut options = fresh(seed);
+        options.moves = options.moves.min((wanted - sum.moves).max(150));
+        let SimulationOptions { moves, participants, workers, loss, hold_ms, .. } = options;
+        // Not through println, which is shown of failed tests only.
+        let mut out = std::io::stderr();
+        writeln!(
+            out,
+            "fresh: simulate --seed {seed} --moves {moves} --participants {participants} --workers {workers} \
+             --loss {loss} --hold-ms {hold_ms}"
+        )
+        .unwrap();
+        sum.run(options);
+        if sum.moves >= wanted {
+            break;
+        }
+    }
+    sum
+}
+
 #[test]
 fn fresh_seeds_pass() {
+    const WANTED: u64 = 2_000;
     let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let mut sum = Sum::default();
-    for number in 0..2 {
-        let seed = u64::try_from(now.as_millis()).unwrap() + number;
-        println!("fresh seed {seed}");
-        sum.run(short(seed, 1 + u16::try_from(number).unwrap()));
+    let first = u64::try_from(now.as_millis()).unwrap();
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(4);
+    let sums: Vec<_> = std::thread::scope(|scope| {
+        let start = |thread: usize| {
+            let seeds = (first + thread as u64..).step_by(threads);
+            scope.spawn(move || storms_of_fresh_seeds(seeds, WANTED.div_ceil(threads as u64)))
+        };
+        let handles: Vec<_> = (0..threads).map(start).collect();
+        handles.into_iter().map(|handle| handle.join().unwrap()).collect()
+    });
+    for sum in sums {
+        sum.tell("fresh seeds");
     }
-    sum.tell("fresh seeds");
 }
 
 #[test]
