@@ -16,18 +16,20 @@ pub(crate) struct ServerProcess {
     pub(crate) address: SocketAddr,
     _out: BufReader<ChildStdout>,
     errors: JoinHandle<String>,
-    _config: tempfile::NamedTempFile,
+    /// Where it runs: its configuration, and its store where nothing is said of that.
+    _folder: tempfile::TempDir,
 }
 
 impl ServerProcess {
     /// With these arguments, and with this configuration where there is one.
     pub(crate) async fn start(arguments: &[&str], config: &str) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), config).unwrap();
+        let folder = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_anteroom"));
-        command.arg("serve").args(arguments);
+        command.current_dir(folder.path()).arg("serve").args(arguments);
         if !config.is_empty() {
-            command.arg("--config").arg(file.path());
+            let file = folder.path().join("anteroom.toml");
+            std::fs::write(&file, config).unwrap();
+            command.arg("--config").arg(file);
         }
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true).spawn().unwrap();
@@ -37,7 +39,7 @@ impl ServerProcess {
         timeout(PATIENCE, out.read_line(&mut greeting)).await.expect("a greeting in time").unwrap();
         let url = greeting.trim().rsplit_once("http://").expect("a greeting").1;
         let address = url.trim_end_matches('/').replace("localhost", "127.0.0.1").parse().unwrap();
-        Self { child, address, _out: out, errors, _config: file }
+        Self { child, address, _out: out, errors, _folder: folder }
     }
 
     pub(crate) fn pid(&self) -> u32 {
