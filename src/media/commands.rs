@@ -3,6 +3,7 @@
 use super::congestion::Congestion;
 use super::feedback::{ClockDistance, RoundTrip};
 use super::group::Group;
+use super::handshakes::Waiting;
 use super::intake::{Intake, Line};
 use super::leg::Leg;
 use super::outbox::Outbox;
@@ -107,6 +108,7 @@ impl Worker {
             ufrags: Vec::new(),
             addresses: Vec::new(),
             is_up: false,
+            handshakes: Waiting::default(),
             heard_at: Time(0),
             budget: SendBudget::new(self.settings.media.publisher_kbps),
             intake: Intake::default(),

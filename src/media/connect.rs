@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use super::handshakes::Step;
 use super::leg::Leg;
 use super::participant::Participant;
 use super::session::Session;
@@ -180,21 +181,32 @@ impl Worker {
         session_of(key).and_then(since).is_none_or(|own| before.is_some_and(|before| before <= own))
     }
 
-    /// Takes a DTLS datagram from an address that ICE has validated.
+    /// Lets a DTLS datagram wait from an address that ICE has validated.
     ///
     /// # Errors
     ///
     /// Why it was ignored.
-    pub(super) fn handle_dtls(&mut self, now: Time, path: Path, datagram: &[u8]) -> Result<(), DropReason> {
+    pub(super) fn note_dtls(&mut self, now: Time, path: Path, datagram: &[u8]) -> Result<(), DropReason> {
         let key = self.demux.by_address(path.remote).ok_or(DropReason::UnknownSource)?;
         let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
-        let connection = session.and_then(|session| session.leg.connection());
-        let taken = connection.is_some_and(|connection| connection.handle_dtls(now, path, datagram));
+        let session = session.ok_or(DropReason::UnknownSource)?;
+        let step = Step { came: now, path, key, datagram: datagram.to_vec() };
+        if self.handshakes.add(&mut session.handshakes, step) { Ok(()) } else { Err(DropReason::OverRate) }
+    }
+
+    /// Takes the oldest DTLS datagram that waits.
+    pub(super) fn take_dtls(&mut self, now: Time) {
+        let Some(Step { path, key, datagram, .. }) = self.handshakes.take() else { return };
+        let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
+        let taken = session.is_some_and(|session| {
+            session.handshakes.taken();
+            let connection = session.leg.connection();
+            connection.is_some_and(|connection| connection.handle_dtls(now, path, &datagram))
+        });
         if !taken {
-            return Err(DropReason::UnknownSource);
+            return self.statistics.drops.count(DropReason::UnknownSource);
         }
         self.after_connection_work(now, key);
-        Ok(())
     }
 
     /// Wakes a connection.

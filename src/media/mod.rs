@@ -14,6 +14,7 @@ mod fan_out;
 mod feedback;
 mod group;
 mod handover;
+mod handshakes;
 mod ingress;
 mod intake;
 mod leg;

