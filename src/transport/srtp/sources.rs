@@ -56,6 +56,7 @@ impl Sources {
     }
 
     /// The full index of a sequence number; `None` beyond the last.
+    #[inline]
     pub(super) fn guess(&self, place: Place, sequence: u16) -> Option<u64> {
         match place {
             Place::Known(at) => self.known.get(at)?.window.guess(sequence),
@@ -69,6 +70,7 @@ impl Sources {
     /// # Errors
     ///
     /// [`SrtpError::Replayed`].
+    #[inline]
     pub(super) fn check_fresh(&self, place: Place, index: u64) -> Result<(), SrtpError> {
         let is_stale = match place {
             Place::Known(at) => self.known.get(at).is_some_and(|known| known.window.is_stale(index)),
@@ -79,30 +81,33 @@ impl Sources {
     }
 
     /// Remembers an authenticated packet, and its source if it has no window.
+    #[inline]
     pub(super) fn accept(&mut self, place: Place, ssrc: u32, index: u64) {
         self.accepted += 1;
-        let last = self.accepted;
-        let window = match place {
+        match place {
             Place::Known(at) => {
                 if let Some(known) = self.known.get_mut(at) {
                     known.window.accept(index);
-                    known.last = last;
+                    known.last = self.accepted;
                 }
-                return;
             }
             Place::Past(at) => {
                 let mut window = self.past_window(at).unwrap_or(Window::starting_at(index));
                 self.past.remove(at);
                 window.accept(index);
-                window
+                self.open_window(ssrc, window);
             }
-            Place::New => Window::starting_at(index),
-        };
+            Place::New => self.open_window(ssrc, Window::starting_at(index)),
+        }
+    }
+
+    #[cold]
+    fn open_window(&mut self, ssrc: u32, window: Window) {
         if self.known.len() >= MAX_SOURCES {
             self.retire();
         }
         let at = self.known.partition_point(|known| known.ssrc < ssrc);
-        self.known.insert(at, Source { ssrc, window, last });
+        self.known.insert(at, Source { ssrc, window, last: self.accepted });
     }
 
     /// Keeps only the highest index of the source that was silent for longest.
