@@ -112,7 +112,7 @@ impl Worker {
             return Err(DropReason::Empty);
         }
         let unknown = self.settings.media.in_flight();
-        let due = incoming.late.map(|late| now - late.at_most(unknown));
+        let due = incoming.late.map(|late| late.due(now, unknown));
         let refusal = refusal_of(stream, incoming, due, self.overload.is_on(now));
         let may_go_on = refusal.is_none_or(|reason| reason == DropReason::Unbound);
         let crossed = may_go_on && {

@@ -1,36 +1,40 @@
-//! How much later a packet is than its source's fastest ones.
+//! How much later a packet is than its source's fastest ones. In microseconds, because each packet is asked.
 
 use std::time::Duration;
 
 use crate::base::Time;
 
 /// How long the fastest packet counts: clocks drift, and ways change.
-const REMEMBERED: Duration = Duration::from_secs(10);
+const REMEMBERED: u64 = 10_000_000;
 /// What seems to be later than this is a clock that was set anew, or stood still: no queue of a network is as
 /// long. Up to here a packet is as late as it seems, though its clock may just have stood still; then people
 /// hear the one who moves some seconds later, and never from where it was.
+const MOST: u64 = 3_000_000;
 const MOST_MS: u32 = 3_000;
-const MOST: Duration = Duration::from_millis(3_000);
 /// So long a source, or a clock that was set anew, is listened to, and so many packets, before it is known how
 /// late one is: fewer may all have taken a slow way.
-const LEARNT_WITHIN: Duration = Duration::from_millis(500);
+const LEARNT_WITHIN: u64 = 500_000;
 const LEARNT_FROM: u8 = 25;
 
 /// How much later than its source's fastest ones a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::media) struct Late {
-    by: Duration,
+    micros: u64,
     /// Whether the source's fastest way is known.
     is_known: bool,
 }
 
 impl Late {
     /// Not late at all.
-    pub(crate) const NOT: Self = Self { by: Duration::ZERO, is_known: true };
+    pub(in crate::media) const NOT: Self = Self { micros: 0, is_known: true };
 
-    /// How late it is at the most, where nobody knows taken for `unknown` at the least.
-    pub(crate) fn at_most(self, unknown: Duration) -> Duration {
-        if self.is_known { self.by } else { self.by.max(unknown) }
+    /// When a packet that comes now would have come on the fastest way. Where nobody knows that, it may have
+    /// taken `unknown` longer.
+    pub(in crate::media) fn due(self, now: Time, unknown: Duration) -> Time {
+        if self.is_known {
+            return Time(now.0.saturating_sub(self.micros));
+        }
+        now - unknown.max(Duration::from_micros(self.micros))
     }
 }
 
@@ -41,11 +45,10 @@ pub(super) struct Lateness {
     /// The least of the time before.
     least_before: Option<u32>,
     since: Time,
-    /// When its first packet came, or the first by a clock that was set anew.
-    began: Time,
-    /// How many have come since, as far as it matters.
-    packets: u8,
-    /// Whether its clock was set anew, so that a packet may be as late as any.
+    /// Packets that are still to come, and when, before it is known how late they are.
+    unknown: u8,
+    unknown_until: Time,
+    /// Whether the clock was set anew, so that a packet may be as late as any.
     is_anew: bool,
 }
 
@@ -53,7 +56,7 @@ impl Lateness {
     /// Takes a packet's transit in ticks: when it came less what its timestamp says. Answers how much
     /// longer it took than the fastest.
     pub(super) fn note(&mut self, transit: u32, now: Time, clock_rate: u32) -> Late {
-        if now.since(self.since) > REMEMBERED {
+        if now.0.saturating_sub(self.since.0) > REMEMBERED {
             self.least_before = self.least.take();
             self.since = now;
         }
@@ -61,17 +64,22 @@ impl Lateness {
         let known = [self.least, self.least_before].into_iter().flatten().map(longer).max();
         let most = clock_rate / 1_000 * MOST_MS;
         let is_anew = known.is_some_and(|longer| longer.unsigned_abs() > most);
-        if is_anew || known.is_none() {
-            *self = Self { since: now, began: now, is_anew, ..Self::default() };
-        }
+        let Some(longer_now) = known.filter(|_| !is_anew) else {
+            let unknown_until = Time(now.0 + LEARNT_WITHIN);
+            let (least, least_before) = (Some(transit), None);
+            *self = Self { least, least_before, since: now, unknown: LEARNT_FROM, unknown_until, is_anew };
+            return Late { micros: if is_anew { MOST } else { 0 }, is_known: false };
+        };
         if self.least.is_none_or(|least| longer(least) < 0) {
             self.least = Some(transit);
         }
-        self.packets = self.packets.saturating_add(1);
-        let late = known.filter(|_| !is_anew).and_then(|longer| u64::try_from(longer).ok()).unwrap_or(0);
-        let by = Duration::from_micros(late * 1_000_000 / u64::from(clock_rate.max(1)));
-        let is_known = self.packets > LEARNT_FROM && now.since(self.began) >= LEARNT_WITHIN;
-        Late { by: if self.is_anew && !is_known { by.max(MOST) } else { by }, is_known }
+        let ticks = u64::try_from(longer_now).unwrap_or(0);
+        let micros = if ticks == 0 { 0 } else { ticks * 1_000_000 / u64::from(clock_rate.max(1)) };
+        let is_known = self.unknown == 0 && now >= self.unknown_until;
+        if !is_known {
+            self.unknown = self.unknown.saturating_sub(1);
+        }
+        Late { micros: if self.is_anew && !is_known { micros.max(MOST) } else { micros }, is_known }
     }
 }
 
@@ -83,7 +91,11 @@ mod tests {
     /// that took as long as the first.
     fn late(took: &[u64]) -> Vec<u128> {
         let before = vec![took[0]; 50];
-        lateness(&[before, took.to_vec()].concat()).iter().skip(50).map(|late| late.by.as_millis()).collect()
+        lateness(&[before, took.to_vec()].concat())
+            .iter()
+            .skip(50)
+            .map(|late| u128::from(late.micros / 1_000))
+            .collect()
     }
 
     fn lateness(took: &[u64]) -> Vec<Late> {
@@ -104,8 +116,8 @@ mod tests {
     #[test]
     fn how_late_the_first_packets_of_a_source_are_nobody_knows() {
         let took: Vec<u64> = (0..100).map(|at| if at % 10 == 0 { 25 } else { 20 }).collect();
-        let late: Vec<_> =
-            lateness(&took).iter().map(|late| late.at_most(Duration::from_millis(500))).collect();
+        let (now, unknown) = (Time(10_000_000), Duration::from_millis(500));
+        let late: Vec<_> = lateness(&took).iter().map(|late| now.since(late.due(now, unknown))).collect();
         assert!(late[..25].iter().all(|late| late.as_millis() == 500), "{late:?}");
         assert!(late[27..].iter().all(|late| late.as_millis() <= 5), "{late:?}");
     }
