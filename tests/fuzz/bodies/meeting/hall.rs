@@ -80,6 +80,10 @@ impl Hall {
                 self.worker.handle_datagram(self.now, path, &mut datagram);
             }
             self.worker.end_batch(self.now);
+            // Handshakes wait for their turn.
+            while self.worker.poll_timeout().is_some_and(|due| due <= self.now) {
+                self.worker.handle_timeout(self.now);
+            }
             while let Some(transmit) = self.worker.poll_transmit(self.now, &mut self.buffer) {
                 if classify(&self.buffer[..transmit.len]) == Some(DatagramKind::Dtls) && transmit.path == path
                 {
