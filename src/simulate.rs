@@ -34,6 +34,9 @@ pub(crate) struct SimulateArguments {
     /// Leave out intruders, impostors, stuck workers, slow readers and late commands.
     #[arg(long)]
     no_trouble: bool,
+    /// People send nothing before they ask for a move, on networks where a third of all takes much longer.
+    #[arg(long)]
+    first_words: bool,
     /// Print what happens, line by line.
     #[arg(long)]
     trace: bool,
@@ -73,6 +76,7 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Result<bool, String> {
         trace: arguments.trace,
         hold_ms: arguments.hold_ms,
         trouble: !arguments.no_trouble,
+        first_words: arguments.first_words,
         ..SimulationOptions::default()
     };
     let report = simulate(options, arguments.trace)?;

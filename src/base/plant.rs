@@ -38,6 +38,8 @@ plants! {
     EpochUnchecked = "epoch-unchecked", "I2";
     /// What was sent before its sender could know of a move is forwarded.
     InFlightForwarded = "in-flight-forwarded", "I2";
+    /// What is the first of its source is taken to have come on the fastest way.
+    FirstPacketBelieved = "first-packet-believed", "I2";
     /// A room on several workers is granted a move before all have revoked.
     GrantUnrevoked = "grant-unrevoked", "I5";
     /// A move is not revoked first, and answered when the first of several workers has applied it.

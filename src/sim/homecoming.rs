@@ -138,6 +138,7 @@ impl Simulation {
                 && person.reached_since.is_some_and(|since| since + STEADY <= home.since)
                 && is_steady
                 && person.is_talking
+                && person.has_sent
                 && person.talks_since + STEADY <= home.since
                 && person.arrived - before >= AUDIBLE
         };

@@ -19,6 +19,9 @@ pub struct SimulationOptions {
     pub hold_ms: u64,
     /// Whether streams begin right before their numbers wrap.
     pub wraps: bool,
+    /// Whether people send nothing before they ask for a move, on networks where a third of all that is sent takes
+    /// much longer than the rest: so nobody knows how late what they send first is.
+    pub first_words: bool,
     /// Whether the lines of the trace are kept for [`super::Simulation::take_trace`].
     pub trace: bool,
 }
@@ -34,6 +37,7 @@ impl Default for SimulationOptions {
             trouble: true,
             hold_ms: 0,
             wraps: false,
+            first_words: false,
             trace: false,
         }
     }

@@ -44,6 +44,8 @@ pub(super) struct Person {
     pub(super) room: String,
     pub(super) presents: Option<Kind>,
     pub(super) is_talking: bool,
+    /// Whether it has sent something on its connection, or waits for its first move.
+    pub(super) has_sent: bool,
     /// Since when it talks, or does not, on its connection.
     pub(super) talks_since: Time,
     /// Media packets of it that have reached a worker.
@@ -92,6 +94,7 @@ impl Person {
             room: String::new(),
             presents: None,
             is_talking: false,
+            has_sent: false,
             talks_since: Time(0),
             arrived: 0,
             is_impostor: false,
@@ -144,6 +147,7 @@ impl Person {
     pub(super) fn comes(&mut self, now: Time) {
         self.next_port(now);
         self.came_port = self.socket.port;
+        self.has_sent = false;
     }
 
     /// It has a seat, which may be a new one.

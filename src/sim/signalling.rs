@@ -85,6 +85,11 @@ impl Simulation {
             return false;
         };
         let Some(id) = person.ask(method) else { return false };
+        if matches!(method, Method::JoinBreakOutRoom | Method::Disconnect) && !person.has_sent {
+            person.has_sent = true;
+            self.speak(at);
+            self.pump(at);
+        }
         if self.trace.keeps_lines() && method != Method::JoinRoom {
             self.trace.line(self.now, format_args!("person {at} asks {} {params}", method.name()));
         }
@@ -189,11 +194,12 @@ impl Simulation {
         let now = self.now;
         let is_over = self.phase >= super::world::Phase::Silent;
         let Some(person) = self.people.get_mut(at) else { return };
-        let is_talking = person.is_talking;
+        person.has_sent |= !self.options.first_words || person.is_moderator;
+        let (is_talking, has_sent) = (person.is_talking, person.has_sent);
         if let Some(participant) = &mut person.participant {
             participant.set_rate_of(Kind::Audio, if is_talking { 1.0 } else { SILENCE });
             participant.set_level(if is_talking { 20 } else { 127 });
-            participant.publish(now, Kind::Audio, !is_over);
+            participant.publish(now, Kind::Audio, has_sent && !is_over);
         }
         person.talks_since = now;
     }

@@ -108,9 +108,14 @@ impl Simulation {
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be 0 to 0.5")]
         let loss = (options.loss * 65_536.0) as u64;
         let person = |index| {
-            let ways =
-                (Way::new(Weather::draw(&mut random, loss)), Way::new(Weather::draw(&mut random, loss)));
-            Person::new(index, ways, Duration::from_micros(2_000 + random.below(60_000)))
+            let ways = [(); 2].map(|()| Weather::draw(&mut random, loss));
+            let signal_delay = Duration::from_micros(2_000 + random.below(60_000));
+            let (ways, signal_delay) = if options.first_words {
+                (ways.map(Weather::uneven), Duration::from_millis(4))
+            } else {
+                (ways, signal_delay)
+            };
+            Person::new(index, ways.map(Way::new).into(), signal_delay)
         };
         let people: Vec<Person> = (0..options.participants).map(person).collect();
         let mut simulation = Self {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::base::Time;
+use crate::base::plant::{self, Plant};
 
 /// How long the fastest packet counts: clocks drift, and ways change.
 const REMEMBERED: u64 = 10_000_000;
@@ -31,7 +32,7 @@ impl Late {
     /// When a packet that comes now would have come on the fastest way. Where nobody knows that, it may have
     /// taken `unknown` longer.
     pub(in crate::media) fn due(self, now: Time, unknown: Duration) -> Time {
-        if self.is_known {
+        if self.is_known || plant::is(Plant::FirstPacketBelieved) {
             return Time(now.0.saturating_sub(self.micros));
         }
         now - unknown.max(Duration::from_micros(self.micros))
