@@ -139,8 +139,11 @@ impl Person {
     pub(super) fn next_port(&mut self, now: Time) {
         self.port_since = now;
         self.reached_since = None;
-        let port = self.socket.port;
-        self.socket.port = if port >= 60_000 { 40_000 } else { port + 1 };
+        self.socket.port += 1;
+        if self.socket.port > 60_000 {
+            // By then nothing is sent to a port of the seat before.
+            (self.socket.port, self.came_port, self.seated_port) = (40_000, 0, 0);
+        }
     }
 
     /// It comes with a new connection.

@@ -10,8 +10,8 @@ const REMEMBERED: u64 = 10_000_000;
 /// What seems to be later than this is a clock that was set anew, or stood still: no queue of a network is as
 /// long. Up to here a packet is as late as it seems, though its clock may just have stood still; then people
 /// hear the one who moves some seconds later, and never from where it was.
-const MOST: u64 = 3_000_000;
 const MOST_MS: u32 = 3_000;
+const MOST: u64 = MOST_MS as u64 * 1_000;
 /// So long a source, or a clock that was set anew, is listened to, and so many packets, before it is known how
 /// late one is: fewer may all have taken a slow way.
 const LEARNT_WITHIN: u64 = 500_000;
