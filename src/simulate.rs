@@ -34,7 +34,8 @@ pub(crate) struct SimulateArguments {
     /// Leave out intruders, impostors, stuck workers, slow readers and late commands.
     #[arg(long)]
     no_trouble: bool,
-    /// People send nothing before they ask for a move, on networks where a third of all takes much longer.
+    /// People send nothing before they ask for a move, on networks where a third of all takes much longer, and where
+    /// outages hold up for seconds what they do not lose.
     #[arg(long)]
     first_words: bool,
     /// Print what happens, line by line.

@@ -40,6 +40,8 @@ plants! {
     InFlightForwarded = "in-flight-forwarded", "I2";
     /// What is the first of its source is taken to have come on the fastest way.
     FirstPacketBelieved = "first-packet-believed", "I2";
+    /// What was held up for seconds is taken for a clock that was set anew.
+    HeldBelieved = "held-believed", "I2";
     /// A room on several workers is granted a move before all have revoked.
     GrantUnrevoked = "grant-unrevoked", "I5";
     /// A move is not revoked first, and answered when the first of several workers has applied it.

@@ -152,13 +152,14 @@ impl Worker {
             return Err(DropReason::AddressTaken);
         }
         let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
-        let connection = session.and_then(|session| session.leg.connection());
-        let outcome = connection.ok_or(DropReason::UnknownUfrag)?.handle_stun(now, path, message);
-        match outcome {
+        let session = session.ok_or(DropReason::UnknownUfrag)?;
+        let connection = session.leg.connection().ok_or(DropReason::UnknownUfrag)?;
+        match connection.handle_stun(now, path, message) {
             IceOutcome::Dropped(IceDrop::TooMany) => return Err(DropReason::OverRate),
             // It has changed nothing.
             IceOutcome::Dropped(_) => return Err(DropReason::NotAuthentic),
-            IceOutcome::Refused { .. } | IceOutcome::Accepted(_) => {}
+            IceOutcome::Refused { .. } => {}
+            IceOutcome::Accepted(_) => session.silence.end(self.emptied_at, now),
         }
         self.after_connection_work(now, key);
         // The last to prove itself from an address has it, also where another has had it since.
@@ -190,15 +191,16 @@ impl Worker {
         let key = self.demux.by_address(path.remote).ok_or(DropReason::UnknownSource)?;
         let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
         let session = session.ok_or(DropReason::UnknownSource)?;
-        let step = Step { came: now, path, key, datagram: datagram.to_vec() };
+        let step = Step { came: now, path, key, epoch: session.epoch, datagram: datagram.to_vec() };
         if self.handshakes.add(&mut session.handshakes, step) { Ok(()) } else { Err(DropReason::OverRate) }
     }
 
     /// Takes the oldest DTLS datagram that waits.
     pub(super) fn take_dtls(&mut self, now: Time) {
-        let Some(Step { path, key, datagram, .. }) = self.handshakes.take() else { return };
+        let Some(Step { path, key, epoch, datagram, .. }) = self.handshakes.take() else { return };
         let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
-        let taken = session.is_some_and(|session| {
+        // What came for a connection that another has replaced is nobody's.
+        let taken = session.filter(|session| session.epoch == epoch).is_some_and(|session| {
             session.handshakes.taken();
             let connection = session.leg.connection();
             connection.is_some_and(|connection| connection.handle_dtls(now, path, &datagram))

@@ -8,18 +8,26 @@ use std::collections::VecDeque;
 
 use super::participant::Participant;
 use super::slab::Key;
-use crate::base::Time;
+use crate::base::{Epoch, Time};
 use crate::transport::Path;
 
-/// Datagrams that wait at the most, and those of one connection: a flight is of three or four.
-const MOST: usize = 1_024;
+/// Datagrams that wait at the most, and those of one connection.
+const MOST: usize = 2_048;
 const MOST_OF_ONE: u8 = 16;
+/// With so many waiting, one connection has no more than a flight: a room full of people who send as many as they
+/// can leaves place for others.
+const CROWDED: usize = 512;
+const MOST_OF_ONE_IN_A_CROWD: u8 = 4;
+/// A flight is cut to packets that pass everywhere; this is more than any has.
+const LONGEST: usize = 2_048;
 
 /// One datagram from an address that ICE has validated.
 pub(super) struct Step {
     pub(super) came: Time,
     pub(super) path: Path,
     pub(super) key: Key<Participant>,
+    /// The placement that its connection was made with.
+    pub(super) epoch: Epoch,
     pub(super) datagram: Vec<u8>,
 }
 
@@ -34,7 +42,8 @@ pub(super) struct Handshakes(VecDeque<Step>);
 impl Handshakes {
     /// Lets a datagram wait; answers whether there was room. What is dropped its sender repeats.
     pub(super) fn add(&mut self, of_one: &mut Waiting, step: Step) -> bool {
-        let has_room = self.0.len() < MOST && of_one.0 < MOST_OF_ONE;
+        let most = if self.0.len() < CROWDED { MOST_OF_ONE } else { MOST_OF_ONE_IN_A_CROWD };
+        let has_room = self.0.len() < MOST && of_one.0 < most && step.datagram.len() <= LONGEST;
         if has_room {
             of_one.0 += 1;
             self.0.push_back(step);

@@ -64,6 +64,7 @@ impl Worker {
         let opened = session.leg.open_rtp(now, path, datagram)?;
         session.budget.spend(left);
         session.heard_at = now;
+        session.silence.end(self.emptied_at, now);
         let packet = datagram.get(..opened.len).unwrap_or_default();
         let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
         self.statistics.media_in += 1;
@@ -72,6 +73,9 @@ impl Worker {
             session.arrivals.note(number, now);
         }
         let mut incoming = session.intake.receive(now, opened, &view)?;
+        if let Some(late) = incoming.late.as_mut().filter(|late| late.is_unknown()) {
+            *late = late.or_held(session.silence.held(now));
+        }
         let line = session.intake.lines.get_mut(incoming.line).ok_or(DropReason::UnknownSsrc)?;
         incoming.is_greedy = if line.kind.is_video() {
             // A part of its pictures shows nobody anything, and fills the links of all who watch others.
@@ -284,6 +288,11 @@ impl Intake {
         let (mut lost_track, mut took_over) = (false, false);
         let (index, payload) = if repairs {
             let (original, payload) = view.payload().split_first_chunk::<2>().ok_or(DropReason::Empty)?;
+            let current = line.current().ok_or(DropReason::UnknownSsrc)?;
+            // What another source sent before this one has numbers of its own.
+            if *source.repaired.get_or_insert(current) != current {
+                return Err(DropReason::Late);
+            }
             let media = self.current_source(line_at).and_then(|at| self.sources.get_mut(at));
             let media = media.ok_or(DropReason::UnknownSsrc)?;
             let index = media.extend(u16::from_be_bytes(*original)).ok_or(DropReason::Late)?;

@@ -30,6 +30,7 @@ mod rtcp_in;
 mod rtcp_out;
 mod session;
 pub mod settings;
+mod silence;
 mod slab;
 mod slot;
 mod source;

@@ -29,6 +29,11 @@ impl Overload {
         }
     }
 
+    /// Whether something was left in a socket.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.behind_since.is_some()
+    }
+
     /// Whether pictures stay out.
     pub(super) fn is_on(&self, now: Time) -> bool {
         now < self.until

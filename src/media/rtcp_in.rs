@@ -36,6 +36,7 @@ impl Worker {
         let len = session.leg.open_rtcp(now, path, datagram)?;
         session.budget.spend(left);
         session.heard_at = now;
+        session.silence.end(self.emptied_at, now);
         let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
         for packet in packets(datagram.get(..len).unwrap_or_default()) {
             match packet {

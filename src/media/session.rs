@@ -10,6 +10,7 @@ use super::intake::Intake;
 use super::leg::Leg;
 use super::outbox::Outbox;
 use super::pace::Pace;
+use super::silence::Silence;
 use super::slot::Slot;
 use crate::base::{Bucket, Epoch, Ssrc, Time};
 use crate::transport::Negotiated;
@@ -147,6 +148,7 @@ pub(super) struct Session {
     pub(super) handshakes: Waiting,
     /// When the last authentic packet came.
     pub(super) heard_at: Time,
+    pub(super) silence: Silence,
     pub(super) budget: SendBudget,
     pub(super) intake: Intake,
     pub(super) slots: Vec<Slot>,

@@ -65,6 +65,8 @@ pub(super) struct Source {
     pub(super) line: usize,
     /// Whether it repeats packets of another (RFC 4588).
     pub(super) repairs: bool,
+    /// Whose packets it repeats: the one that its m-line's was when it first repeated one.
+    pub(super) repaired: Option<Ssrc>,
     pub(super) last_at: Time,
     pub(super) reception: Reception,
     pub(super) missing: Missing,
@@ -78,6 +80,7 @@ impl Source {
             ssrc,
             line,
             repairs,
+            repaired: None,
             last_at: now,
             reception: Reception::default(),
             missing: Missing::default(),

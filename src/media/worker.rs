@@ -97,6 +97,8 @@ pub struct Worker {
     pub(super) mirrors: usize,
     pub(super) media_at: Option<Time>,
     pub(super) overload: Overload,
+    /// When nothing waited in the sockets: what is taken in now has come since.
+    pub(super) emptied_at: Time,
     /// Scratch space, kept so that it is not allocated each time.
     pub(super) candidates: Vec<Candidate>,
     pub(super) plan: Vec<(usize, Option<Key<Stream>>)>,
@@ -139,6 +141,7 @@ impl Worker {
             mirrors: 0,
             media_at: None,
             overload: Overload::default(),
+            emptied_at: anchor.at,
             candidates: Vec::new(),
             plan: Vec::new(),
             asked: Vec::new(),
@@ -221,6 +224,9 @@ impl Worker {
             self.refresh(now, group);
         }
         self.to_refresh = groups;
+        if !self.overload.is_behind() {
+            self.emptied_at = now;
+        }
         self.tick_if_due(now);
     }
 

@@ -66,18 +66,20 @@ impl MediaSender {
         result
     }
 
-    /// Takes what waits in each socket, in at most so many batches.
+    /// Takes what waits in each socket, in at most so many batches; answers whether they are empty.
     pub(super) fn receive_waiting(
         &self,
         buffers: &mut ReceiveBuffers,
         batches: usize,
         mut each: impl FnMut(Path, &mut [u8]),
-    ) {
+    ) -> bool {
+        let mut are_empty = true;
         for socket in &self.sockets {
             // An error shows again at the next receive call, which tells of it.
             let mut takes_some = || socket.receive_unasked(buffers, &mut each).is_ok_and(|taken| taken > 0);
-            let _ = (0..batches).find(|_| !takes_some());
+            are_empty &= (0..batches).any(|_| !takes_some());
         }
+        are_empty
     }
 
     /// Begins a batch of sends.

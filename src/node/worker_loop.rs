@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use prometheus::IntGauge;
 use tokio::sync::mpsc;
+use tokio::task::yield_now;
 use tokio::time::sleep;
 
 use super::media_sender::MediaSender;
@@ -258,6 +259,8 @@ impl WorkerLoop {
             command = self.commands.recv() => command.map_or(Wake::Stop, Wake::Command),
             Some(handed) = self.handovers.recv() => Wake::HandedOver(handed),
             () = readable => Wake::Ready,
+            // A timer would wait for the next millisecond.
+            () = yield_now(), if until == now => Wake::Ready,
             () = sleep(until.since(now)) => Wake::Ready,
         };
         (wake, until)
@@ -329,7 +332,14 @@ impl WorkerLoop {
             worker.handle_datagram(now, path, datagram);
         });
         worker.note_backlog(now, received.as_ref().is_ok_and(|may_hold_more| *may_hold_more));
-        if received.as_ref().is_ok_and(|may_hold_more| !may_hold_more) {
+        let mut is_empty = received.as_ref().is_ok_and(|may_hold_more| !may_hold_more);
+        if is_empty && !self.landed.is_empty() {
+            // The runtime may not know yet what has come; the system does.
+            is_empty = self.sender.receive_waiting(&mut self.receive_buffers, 2, |path, datagram| {
+                worker.handle_datagram(now, path, datagram);
+            });
+        }
+        if is_empty {
             for (participant, epoch) in std::mem::take(&mut self.landed) {
                 worker.handle_command(now, MediaCommand::Landed { participant, epoch });
             }
@@ -348,7 +358,7 @@ impl WorkerLoop {
     /// Empties the sockets of what has waited for too long.
     fn drop_stale(&mut self) {
         let (now, worker) = (self.clock.now(), &mut self.worker);
-        self.sender.receive_waiting(&mut self.receive_buffers, STALE_BATCHES, |path, datagram| {
+        let _ = self.sender.receive_waiting(&mut self.receive_buffers, STALE_BATCHES, |path, datagram| {
             worker.handle_stale_datagram(now, path, datagram);
         });
     }

@@ -135,6 +135,7 @@ impl Simulation {
             });
             *at != home.person
                 && person.port_since + LANDED <= home.since
+                && !person.up.was_out(home.since)
                 && person.reached_since.is_some_and(|since| since + STEADY <= home.since)
                 && is_steady
                 && person.is_talking

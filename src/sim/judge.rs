@@ -73,9 +73,9 @@ impl Judge {
         self.placements.check_applied(now, participant, epoch, &mut self.violations);
     }
 
-    /// A worker was stuck: for a while, what has come meanwhile leaves at once.
+    /// A worker was stuck, or a network holds things up: for a while, what has come meanwhile leaves at once.
     pub(super) fn woke(&mut self, until: Time) {
-        self.egress.iter_mut().for_each(|egress| egress.late_until = until);
+        self.egress.iter_mut().for_each(|egress| egress.late_until = egress.late_until.max(until));
     }
 
     /// How often each invariant was looked at.

@@ -37,6 +37,9 @@ pub(super) struct Way {
     weather: Weather,
     burst_left: u64,
     outage_until: Time,
+    held_until: Time,
+    /// Microseconds between two datagrams of what was held up.
+    empties_by: u64,
     free_at: Time,
 }
 
@@ -49,7 +52,14 @@ pub(super) struct Arrival {
 impl Way {
     /// A way in this weather.
     pub(super) const fn new(weather: Weather) -> Self {
-        Self { weather, burst_left: 0, outage_until: Time(0), free_at: Time(0) }
+        Self {
+            weather,
+            burst_left: 0,
+            outage_until: Time(0),
+            held_until: Time(0),
+            empties_by: 0,
+            free_at: Time(0),
+        }
     }
 
     /// Lets nothing through for a while.
@@ -57,9 +67,15 @@ impl Way {
         self.outage_until = self.outage_until.max(until);
     }
 
+    /// Lets nothing through for a while, and then all of it, with so many microseconds between two datagrams.
+    pub(super) fn hold_up(&mut self, until: Time, empties_by: u64) {
+        self.held_until = self.held_until.max(until);
+        self.empties_by = empties_by;
+    }
+
     /// Whether nothing came through at some time since then, or right before it.
     pub(super) fn was_out(&self, since: Time) -> bool {
-        self.outage_until + Duration::from_secs(1) >= since
+        self.outage_until.max(self.held_until) + Duration::from_secs(1) >= since
     }
 
     /// What becomes of a datagram. It never depends on what is in it, nor on how long it is.
@@ -86,6 +102,10 @@ impl Way {
         if chance < loss + burst {
             self.burst_left = (dice >> 16) % LONGEST_BURST;
             return NEVER;
+        }
+        if at < self.held_until {
+            at = self.held_until;
+            self.held_until = at + Duration::from_micros(self.empties_by);
         }
         let mut takes = delay + share(dice >> 48, jitter);
         let other = (dice >> 16) & 0xffff;
@@ -154,6 +174,14 @@ mod tests {
     fn a_narrow_link_lets_no_more_through_than_it_can() {
         let arrived = arrivals(Weather { spacing: 1_000, ..FINE }, 10_000);
         assert!((1_000..1_300).contains(&arrived.len()), "{}", arrived.len());
+    }
+
+    #[test]
+    fn what_is_held_up_comes_in_its_order() {
+        let (mut way, mut random) = (Way::new(Weather { jitter: 0, ..FINE }), Random::from_number(1));
+        way.hold_up(Time(500), 10);
+        let arrived = [0, 100, 505, 1_000].map(|at| way.carry(Time(at), &mut random).first.unwrap().0);
+        assert_eq!(arrived, [1_500, 1_510, 1_520, 2_000]);
     }
 
     #[test]

@@ -85,10 +85,15 @@ impl Simulation {
             return false;
         };
         let Some(id) = person.ask(method) else { return false };
-        if matches!(method, Method::JoinBreakOutRoom | Method::Disconnect) && !person.has_sent {
-            person.has_sent = true;
-            self.speak(at);
-            self.pump(at);
+        if matches!(method, Method::JoinBreakOutRoom | Method::Disconnect) {
+            let has_sent = std::mem::replace(&mut person.has_sent, true);
+            if self.options.first_words {
+                self.hold_up_who_moves(at);
+            }
+            if !has_sent {
+                self.speak(at);
+                self.pump(at);
+            }
         }
         if self.trace.keeps_lines() && method != Method::JoinRoom {
             self.trace.line(self.now, format_args!("person {at} asks {} {params}", method.name()));

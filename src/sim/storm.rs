@@ -32,7 +32,7 @@ const EMPTY: Duration = Duration::from_secs(100);
 
 /// What the storm remembers.
 pub(super) struct Storm {
-    random: Random,
+    pub(super) random: Random,
     /// Rooms that somebody was told of; some may be gone.
     pub(super) rooms: Vec<String>,
     pub(super) steps: u64,
@@ -409,24 +409,6 @@ impl Simulation {
             && let Some(person) = self.people.get_mut(at)
         {
             person.resume = None;
-        }
-    }
-
-    /// A NAT gives somebody another port.
-    fn bind_anew(&mut self) {
-        let Some(at) = self.anybody(|_, _| true) else { return };
-        if let Some(person) = self.people.get_mut(at) {
-            person.next_port(self.now);
-        }
-    }
-
-    /// Nothing of somebody's media gets through for a while.
-    fn go_out(&mut self) {
-        let Some(at) = self.anybody(|_, _| true) else { return };
-        let until = self.now + Duration::from_millis(100 + self.storm.random.below(3_000));
-        if let Some(person) = self.people.get_mut(at) {
-            person.up.go_out(until);
-            person.down.go_out(until);
         }
     }
 

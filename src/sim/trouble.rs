@@ -159,4 +159,42 @@ impl Simulation {
         }
         self.request(by, Method::SetRole, json!({"clientId": client, "role": role}));
     }
+
+    /// A NAT gives somebody another port.
+    pub(super) fn bind_anew(&mut self) {
+        let Some(at) = self.anybody(|_, _| true) else { return };
+        if let Some(person) = self.people.get_mut(at) {
+            person.next_port(self.now);
+        }
+    }
+
+    /// Nothing of somebody's media gets through for a while. On uneven networks it waits on its way instead.
+    pub(super) fn go_out(&mut self) {
+        let Some(at) = self.anybody(|_, _| true) else { return };
+        let millis = 100 + self.storm.random.below(3_000);
+        if self.options.first_words {
+            return self.hold_up(at, millis);
+        }
+        let until = self.now + Duration::from_millis(millis);
+        if let Some(person) = self.people.get_mut(at) {
+            person.up.go_out(until);
+            person.down.go_out(until);
+        }
+    }
+
+    /// Who asks for a move has just begun to wait for its network, seldom.
+    pub(super) fn hold_up_who_moves(&mut self, at: usize) {
+        if self.trouble.random.below(16) == 0 {
+            let millis = 100 + self.trouble.random.below(3_000);
+            self.hold_up(at, millis);
+        }
+    }
+
+    fn hold_up(&mut self, at: usize, millis: u64) {
+        let until = self.now + Duration::from_millis(millis * 3 / 2);
+        if let Some(person) = self.people.get_mut(at) {
+            person.up.hold_up(until, millis % 13 * 300);
+            person.down.hold_up(until, millis % 13 * 300);
+        }
+    }
 }

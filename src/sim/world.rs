@@ -139,6 +139,10 @@ impl Simulation {
             random,
             options,
         };
+        if simulation.options.first_words {
+            // Its outages hold up what they do not lose.
+            simulation.judge.woke(Time(u64::MAX));
+        }
         for person in 0..simulation.people.len() {
             let at = Duration::from_millis(simulation.random.below(3_000));
             simulation.after(at, Event::Return { person });

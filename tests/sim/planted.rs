@@ -44,7 +44,7 @@ fn meeting_of(bug: Plant, seed: u64) -> SimulationOptions {
         // Seldom is a worker stuck for longer than it is waited for.
         Plant::FenceIgnored => SimulationOptions { moves: 1_500, ..usual },
         // Seldom is a first packet late enough, and somebody there to hear it.
-        Plant::FirstPacketBelieved => {
+        Plant::FirstPacketBelieved | Plant::HeldBelieved => {
             SimulationOptions { first_words: true, moves: 1_500, participants: 50, workers: 1, ..usual }
         }
         // This one shows at the end.

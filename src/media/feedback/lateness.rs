@@ -5,17 +5,27 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::base::plant::{self, Plant};
 
-/// How long the fastest packet counts: clocks drift, and ways change.
+/// How long the fastest packet counts: clocks drift, and ways change. Who was silent for longer is learnt again.
 const REMEMBERED: u64 = 10_000_000;
-/// What seems to be later than this is a clock that was set anew, or stood still: no queue of a network is as
-/// long. Up to here a packet is as late as it seems, though its clock may just have stood still; then people
-/// hear the one who moves some seconds later, and never from where it was.
+/// What seems to be later than this is a clock that was set anew, or stood still, or was held up while nothing
+/// came of its sender (see [`Silence`](crate::media::silence::Silence)). Up to here a packet is as late as it
+/// seems, though its clock may just have stood still; then people hear the one who moves some seconds later, and
+/// never from where it was.
 const MOST_MS: u32 = 3_000;
 const MOST: u64 = MOST_MS as u64 * 1_000;
 /// So long a source, or a clock that was set anew, is listened to, and so many packets, before it is known how
 /// late one is: fewer may all have taken a slow way.
 const LEARNT_WITHIN: u64 = 500_000;
 const LEARNT_FROM: u8 = 25;
+/// Packets that come closer to each other than this count as one: what held one up held up all.
+const APART: u64 = 10_000;
+/// In milliseconds: who becomes faster by more than this while it is learnt, or by twice as much later, had not
+/// been known. So does a queue that empties.
+const FASTER_MS: u32 = 10;
+/// In milliseconds: of who is learnt, what comes by more than this later than the fastest says nothing: a queue that
+/// empties for the second time is as late. Where nothing else comes for a while, the way has become longer.
+const NEAR_MS: u32 = 100;
+const LONGER_SINCE: u64 = 2_000_000;
 
 /// How much later than its source's fastest ones a packet is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +38,17 @@ pub(in crate::media) struct Late {
 impl Late {
     /// Not late at all.
     pub(in crate::media) const NOT: Self = Self { micros: 0, is_known: true };
+
+    /// Whether nobody knows how late it is.
+    pub(in crate::media) const fn is_unknown(self) -> bool {
+        !self.is_known
+    }
+
+    /// The same, and where nobody knows, perhaps as late as `held`.
+    pub(in crate::media) fn or_held(self, held: Duration) -> Self {
+        let held = u64::try_from(held.as_micros()).unwrap_or(u64::MAX);
+        Self { micros: if self.is_known { self.micros } else { self.micros.max(held) }, ..self }
+    }
 
     /// When a packet that comes now would have come on the fastest way. Where nobody knows that, it may have
     /// taken `unknown` longer.
@@ -46,14 +67,38 @@ pub(super) struct Lateness {
     /// The least of the time before.
     least_before: Option<u32>,
     since: Time,
-    /// Packets that are still to come, and when, before it is known how late they are.
-    unknown: u8,
-    unknown_until: Time,
+    learning: Learning,
+    /// The last packet that came [apart](APART) from the one before.
+    came_at: Time,
     /// Whether the clock was set anew, so that a packet may be as late as any.
     is_anew: bool,
 }
 
+/// What has to come before it is known how late a source's packets are.
+#[derive(Clone, Copy, Debug, Default)]
+struct Learning {
+    packets: u8,
+    until: Time,
+    /// The transit of the first.
+    from: u32,
+}
+
+impl Learning {
+    const fn new(from: u32, now: Time) -> Self {
+        Self { packets: LEARNT_FROM, until: Time(now.0 + LEARNT_WITHIN), from }
+    }
+
+    fn is_over(&self, now: Time) -> bool {
+        self.packets == 0 && now >= self.until
+    }
+}
+
 impl Lateness {
+    fn new(transit: u32, now: Time, is_anew: bool) -> Self {
+        let learning = Learning::new(transit, now);
+        Self { least: Some(transit), least_before: None, since: now, learning, came_at: now, is_anew }
+    }
+
     /// Takes a packet's transit in ticks: when it came less what its timestamp says. Answers how much
     /// longer it took than the fastest.
     pub(super) fn note(&mut self, transit: u32, now: Time, clock_rate: u32) -> Late {
@@ -63,24 +108,40 @@ impl Lateness {
         }
         let longer = |least: u32| transit.wrapping_sub(least).cast_signed();
         let known = [self.least, self.least_before].into_iter().flatten().map(longer).max();
-        let most = clock_rate / 1_000 * MOST_MS;
-        let is_anew = known.is_some_and(|longer| longer.unsigned_abs() > most);
+        let ticks_of = |millis: u32| (clock_rate / 1_000 * millis).cast_signed();
+        let is_anew = known.is_some_and(|longer| longer.unsigned_abs() > ticks_of(MOST_MS).unsigned_abs());
         let Some(longer_now) = known.filter(|_| !is_anew) else {
-            let unknown_until = Time(now.0 + LEARNT_WITHIN);
-            let (least, least_before) = (Some(transit), None);
-            *self = Self { least, least_before, since: now, unknown: LEARNT_FROM, unknown_until, is_anew };
+            *self = Self::new(transit, now, is_anew);
             return Late { micros: if is_anew { MOST } else { 0 }, is_known: false };
         };
         if self.least.is_none_or(|least| longer(least) < 0) {
             self.least = Some(transit);
         }
+        let (was_learnt, gap) = (self.learning.is_over(now), now.0.saturating_sub(self.came_at.0));
+        if was_learnt {
+            self.is_anew = false;
+        }
+        let than_first = longer(self.learning.from);
+        let is_near = than_first <= ticks_of(NEAR_MS);
+        let is_other = if was_learnt {
+            longer_now < -2 * ticks_of(FASTER_MS)
+        } else {
+            than_first < -ticks_of(FASTER_MS) || !is_near && now.0 > self.learning.until.0 + LONGER_SINCE
+        };
+        if is_other || gap > REMEMBERED {
+            self.learning = Learning::new(transit, now);
+        } else if gap >= APART && is_near {
+            self.learning.packets = self.learning.packets.saturating_sub(1);
+        }
+        if gap >= APART {
+            self.came_at = now;
+        }
         let ticks = u64::try_from(longer_now).unwrap_or(0);
         let micros = if ticks == 0 { 0 } else { ticks * 1_000_000 / u64::from(clock_rate.max(1)) };
-        let is_known = self.unknown == 0 && now >= self.unknown_until;
-        if !is_known {
-            self.unknown = self.unknown.saturating_sub(1);
+        Late {
+            micros: if self.is_anew { micros.max(MOST) } else { micros },
+            is_known: self.learning.is_over(now),
         }
-        Late { micros: if self.is_anew && !is_known { micros.max(MOST) } else { micros }, is_known }
     }
 }
 

@@ -112,8 +112,11 @@ fn who_has_said_before_where_it_is_is_waited_for() {
     assert!(world.flush().iter().any(|heard| heard.mark().0 == 1));
     world.move_to(&[(1, 1), (2, 1)], KindSet::ALL);
     world.pass(5_010);
-    world.say(1, LOUD);
-    assert!(world.flush().iter().any(|heard| heard.mark().0 == 1), "but not for ever");
+    assert!(
+        world.talk(100, &[(1, LOUD)]).iter().all(|heard| heard.mark().0 != 1),
+        "nothing came of it meanwhile, which may be on its way"
+    );
+    assert!(world.talk(600, &[(1, LOUD)]).iter().any(|heard| heard.mark().0 == 1), "but not for ever");
 }
 
 #[test]

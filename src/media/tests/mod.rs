@@ -4,6 +4,7 @@ mod congestion;
 mod feedback;
 mod flags;
 mod groups;
+mod held;
 mod isolation;
 mod pair;
 mod runs;

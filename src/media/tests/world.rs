@@ -335,6 +335,7 @@ impl World {
             self.reports.extend(std::iter::from_fn(|| self.worker.poll_report()));
         }
         self.now = end;
+        self.worker.end_batch(end);
     }
 
     /// Everybody named says something each 20 ms.
