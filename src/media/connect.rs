@@ -6,6 +6,7 @@ use super::handshakes::Step;
 use super::leg::Leg;
 use super::participant::Participant;
 use super::session::Session;
+use super::silence::Silence;
 use super::slab::Key;
 use super::statistics::DropReason;
 use super::worker::{Transmit, Worker};
@@ -260,6 +261,9 @@ impl Worker {
         let (id, group) = (participant.id, participant.group);
         let Some(session) = participant.session.as_mut() else { return };
         session.is_up = true;
+        // Before, nothing could be sent that opens.
+        session.silence = Silence::default();
+        session.silence.end(self.emptied_at, now);
         let trip = session.leg.connection().and_then(|connection| connection.handshake_trip());
         session.round_trip.assume(trip);
         let epoch = session.epoch;
