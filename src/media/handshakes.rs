@@ -68,3 +68,28 @@ impl Waiting {
         self.0 = self.0.saturating_sub(1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::media::slab::Slab;
+
+    fn step(len: usize) -> Step {
+        let (path, key) =
+            (Path::new("127.0.0.1:9".parse().unwrap(), None), Slab::default().insert(()).cast());
+        Step { came: Time(0), path, key, epoch: Epoch(1), datagram: vec![20; len] }
+    }
+
+    #[test]
+    fn a_room_of_people_who_send_all_they_can_leaves_place_for_others() {
+        let mut handshakes = Handshakes::default();
+        for _ in 0..200 {
+            let mut greedy = Waiting::default();
+            while handshakes.add(&mut greedy, step(100)) {}
+        }
+        let mut other = Waiting::default();
+        let taken = (0..10).filter(|_| handshakes.add(&mut other, step(100))).count();
+        assert_eq!(taken, 4, "a flight");
+        assert!(!handshakes.add(&mut Waiting::default(), step(2_049)), "longer than any");
+    }
+}

@@ -75,11 +75,8 @@ fn seeds_that_failed_pass() {
     // The storm was over while all moderators were away, and nobody brought the others back.
     sum.run(SimulationOptions { moves: 2_500, participants: 20, ..short(583_858_009_663_503_351, 6) });
     sum.run(SimulationOptions { moves: 400, participants: 50, ..short(787_118_488_834_485_852, 2) });
-    // First words that an uplink had held up were heard in the next room: of somebody whose last check a stuck worker
-    // had taken late, and of somebody whose last packet before had been overtaken.
-    for (seed, moves, participants) in [(220, 700, 60), (236, 400, 22)] {
-        sum.run(SimulationOptions { moves, participants, first_words: true, ..short(seed, 1) });
-    }
+    // What an uplink had held up was heard in the next room, of somebody whose last packet before had been overtaken.
+    sum.run(SimulationOptions { moves: 400, participants: 22, first_words: true, ..short(236, 1) });
     sum.tell("seeds that failed once");
 }
 
