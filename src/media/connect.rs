@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use super::handshakes::Step;
+use super::handshakes::{LONGEST, Step};
 use super::leg::Leg;
 use super::participant::Participant;
 use super::session::Session;
@@ -192,7 +192,11 @@ impl Worker {
         let key = self.demux.by_address(path.remote).ok_or(DropReason::UnknownSource)?;
         let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
         let session = session.ok_or(DropReason::UnknownSource)?;
-        let step = Step { came: now, path, key, epoch: session.epoch, datagram: datagram.to_vec() };
+        if datagram.len() > LONGEST {
+            return Err(DropReason::Malformed);
+        }
+        let epoch = session.epoch;
+        let step = || Step { came: now, path, key, epoch, datagram: datagram.to_vec() };
         if self.handshakes.add(&mut session.handshakes, step) { Ok(()) } else { Err(DropReason::OverRate) }
     }
 
@@ -256,7 +260,7 @@ impl Worker {
         }
     }
 
-    fn come_up(&mut self, now: Time, key: Key<Participant>, srtp: crate::message::SrtpProfile) {
+    pub(super) fn come_up(&mut self, now: Time, key: Key<Participant>, srtp: crate::message::SrtpProfile) {
         let Some(participant) = self.participants.get_mut(key) else { return };
         let (id, group) = (participant.id, participant.group);
         let Some(session) = participant.session.as_mut() else { return };

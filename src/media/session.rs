@@ -184,6 +184,12 @@ impl Session {
         self.round_trip.measured().unwrap_or(Duration::from_millis(50))
     }
 
+    /// An authentic packet has come, at some time between these two.
+    pub(super) fn hear(&mut self, earliest: Time, now: Time) {
+        self.heard_at = now;
+        self.silence.end(earliest, now);
+    }
+
     /// Whether it is sent to this address, and has shown lately that it is there.
     pub(super) fn lives_at(&self, now: Time, address: SocketAddr) -> bool {
         self.is_up

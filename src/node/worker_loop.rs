@@ -49,6 +49,8 @@ const NOTHING_DONE: Duration = Duration::from_secs(1);
 
 /// Batches that are taken at once then: more than a socket's buffer holds.
 const STALE_BATCHES: usize = 4_096;
+/// .. and that are taken to see whether a socket is empty: what it holds, and that it holds no more.
+const BATCHES: usize = 2;
 
 /// What a worker's thread is told.
 #[derive(Debug)]
@@ -331,15 +333,16 @@ impl WorkerLoop {
         let received = self.sender.receive(&mut self.receive_buffers, |path, datagram| {
             worker.handle_datagram(now, path, datagram);
         });
-        worker.note_backlog(now, received.as_ref().is_ok_and(|may_hold_more| *may_hold_more));
-        let mut is_empty = received.as_ref().is_ok_and(|may_hold_more| !may_hold_more);
-        if is_empty && !self.landed.is_empty() {
+        let mut holds_more = received.as_ref().is_ok_and(|may_hold_more| *may_hold_more);
+        if received.is_ok() && !holds_more && !self.landed.is_empty() {
             // The runtime may not know yet what has come; the system does.
-            is_empty = self.sender.receive_waiting(&mut self.receive_buffers, 2, |path, datagram| {
-                worker.handle_datagram(now, path, datagram);
-            });
+            holds_more =
+                !self.sender.receive_waiting(&mut self.receive_buffers, BATCHES, |path, datagram| {
+                    worker.handle_datagram(now, path, datagram);
+                });
         }
-        if is_empty {
+        worker.note_backlog(now, holds_more);
+        if received.is_ok() && !holds_more {
             for (participant, epoch) in std::mem::take(&mut self.landed) {
                 worker.handle_command(now, MediaCommand::Landed { participant, epoch });
             }
@@ -358,7 +361,7 @@ impl WorkerLoop {
     /// Empties the sockets of what has waited for too long.
     fn drop_stale(&mut self) {
         let (now, worker) = (self.clock.now(), &mut self.worker);
-        let _ = self.sender.receive_waiting(&mut self.receive_buffers, STALE_BATCHES, |path, datagram| {
+        self.sender.receive_waiting(&mut self.receive_buffers, STALE_BATCHES, |path, datagram| {
             worker.handle_stale_datagram(now, path, datagram);
         });
     }

@@ -192,9 +192,9 @@ impl Simulation {
 
     fn hold_up(&mut self, at: usize, millis: u64) {
         let until = self.now + Duration::from_millis(millis * 3 / 2);
-        if let Some(person) = self.people.get_mut(at) {
-            person.up.hold_up(until, millis % 13 * 300);
-            person.down.hold_up(until, millis % 13 * 300);
+        let Some(person) = self.people.get_mut(at) else { return };
+        for way in [&mut person.up, &mut person.down] {
+            way.hold_up(until, millis % 13 * 300);
         }
     }
 }

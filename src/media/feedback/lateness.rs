@@ -39,15 +39,13 @@ impl Late {
     /// Not late at all.
     pub(in crate::media) const NOT: Self = Self { micros: 0, is_known: true };
 
-    /// Whether nobody knows how late it is.
-    pub(in crate::media) const fn is_unknown(self) -> bool {
-        !self.is_known
-    }
-
-    /// The same, and where nobody knows, perhaps as late as `held`.
-    pub(in crate::media) fn or_held(self, held: Duration) -> Self {
-        let held = u64::try_from(held.as_micros()).unwrap_or(u64::MAX);
-        Self { micros: if self.is_known { self.micros } else { self.micros.max(held) }, ..self }
+    /// The same, and where nobody knows, perhaps as late as `held` says.
+    pub(in crate::media) fn or_held(self, held: impl FnOnce() -> Duration) -> Self {
+        if self.is_known {
+            return self;
+        }
+        let held = u64::try_from(held().as_micros()).unwrap_or(u64::MAX);
+        Self { micros: self.micros.max(held), ..self }
     }
 
     /// When a packet that comes now would have come on the fastest way. Where nobody knows that, it may have
@@ -161,13 +159,24 @@ mod tests {
     }
 
     fn lateness(took: &[u64]) -> Vec<Late> {
+        let sent: Vec<_> = (0_u64..).zip(took).map(|(at, took)| (at * 20, *took)).collect();
+        lateness_of(&sent)
+    }
+
+    /// Packets by when they were sent and what they took, in milliseconds.
+    fn lateness_of(packets: &[(u64, u64)]) -> Vec<Late> {
         let mut lateness = Lateness::default();
-        let each = (0_u64..).zip(took).map(|(at, took)| {
-            let sent = 1_000_000 + at * 20;
-            let transit = u32::try_from((sent + took) * 48 - at * 960).unwrap().wrapping_add(4_000_000_000);
-            lateness.note(transit, Time((sent + took) * 1_000), 48_000)
+        let each = packets.iter().map(|(sent, took)| {
+            let came = 1_000_000 + sent + took;
+            let transit = u32::try_from((came - sent) * 48).unwrap().wrapping_add(4_000_000_000);
+            lateness.note(transit, Time(came * 1_000), 48_000)
         });
         each.collect()
+    }
+
+    /// A second of packets of 20 ms that took as long.
+    fn second() -> Vec<(u64, u64)> {
+        (0..50).map(|at| (at * 20, 20)).collect()
     }
 
     #[test]
@@ -196,6 +205,44 @@ mod tests {
     fn a_long_queue_is_not_taken_for_a_clock() {
         let took: Vec<u64> = (0..40).map(|at| if at == 0 { 20 } else { 2_020 }).collect();
         assert!(late(&took)[1..].iter().all(|late| *late == 2_000));
+    }
+
+    #[test]
+    fn a_picture_of_many_packets_tells_as_much_as_one() {
+        let picture = |sent: u64, took| std::iter::repeat_n((sent, took), 30);
+        let pictures: Vec<_> = picture(0, 60).chain(picture(1_000, 20)).chain(picture(2_000, 60)).collect();
+        assert!(lateness_of(&pictures).iter().all(|late| !late.is_known));
+    }
+
+    #[test]
+    fn who_was_silent_for_long_is_learnt_again() {
+        let after = |pause: u64| {
+            let packets = [second(), vec![(1_000 + pause, 20)]].concat();
+            lateness_of(&packets).last().unwrap().is_known
+        };
+        assert!(after(9_000) && !after(11_000));
+    }
+
+    #[test]
+    fn who_becomes_faster_was_not_known() {
+        let after = |took| lateness_of(&[second(), vec![(1_000, took)]].concat()).last().unwrap().is_known;
+        let slow: Vec<_> = second().iter().map(|(sent, _)| (*sent, 60)).collect();
+        assert!(after(20) && after(5));
+        assert!(!lateness_of(&[slow, vec![(1_000, 20)]].concat()).last().unwrap().is_known);
+    }
+
+    #[test]
+    fn a_way_that_becomes_longer_while_it_is_learnt_is_learnt() {
+        let took: Vec<u64> = (0..250).map(|at| if at == 0 { 20 } else { 220 }).collect();
+        assert!(lateness(&took).last().unwrap().is_known);
+    }
+
+    #[test]
+    fn a_queue_that_fills_again_is_not_taken_for_a_way() {
+        // It empties by a packet each 2 ms, waits for 1.5 s, and goes on by one each 10 ms.
+        let queues = (0..200).map(|at| 8_000 - at * 18).chain((0..80).map(|at| 5_900 - at * 10));
+        let took: Vec<u64> = vec![20; 50].into_iter().chain(queues).collect();
+        assert!(lateness(&took)[50..].iter().all(|late| !late.is_known));
     }
 
     #[test]

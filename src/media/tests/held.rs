@@ -3,7 +3,8 @@
 use std::collections::VecDeque;
 
 use super::world::{LOUD, World};
-use crate::base::{GroupId, Kind, KindSet};
+use crate::base::{GroupId, Kind, KindSet, ParticipantId};
+use crate::message::SrtpProfile;
 
 /// Somebody talks all the time, a network holds everything up for `stall_ms`, somebody is moved a second into
 /// that, and then comes what was held: of each step of 20 ms, as many packets as `drain` says. Answers how long
@@ -75,6 +76,21 @@ fn nor_the_first_words_of_somebody() {
             assert!(silent <= 1_200, "{stall} ms at {drain}: {silent} ms");
         }
     }
+}
+
+#[test]
+fn a_handshake_that_takes_long_holds_no_words_up() {
+    let mut world = World::new();
+    (1..=2).for_each(|group| world.group(group, 6, KindSet::NONE));
+    (1..=2).for_each(|id| world.join(id, id));
+    world.move_to(&[(1, 2)], KindSet::ALL);
+    let key = world.worker.by_id[&ParticipantId(1)];
+    let session = world.worker.participants.get_mut(key).unwrap().session.as_mut().unwrap();
+    session.silence.end(world.now, world.now);
+    world.pass(700);
+    world.worker.come_up(world.now, key, SrtpProfile::AeadAes128Gcm);
+    world.say(1, LOUD);
+    assert_eq!(world.flush().len(), 1, "before it was up, it could not speak");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! Not one packet to the wrong ear.
 
 use super::world::{Heard, LOUD, World, again};
-use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Random};
+use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Random, Ssrc};
 use crate::media::DropReason;
+use crate::media::source::Source;
 use crate::message::{MediaCommand, MediaReport, Placement};
 
 const GROUPS: u64 = 4;
@@ -348,6 +349,33 @@ fn a_repair_of_what_was_sent_before_a_move_goes_nowhere() {
     world.hand_in(1, again(&lost, 3));
     assert!(world.flush().iter().any(|heard| heard.listener == 3), "what was sent here is repaired");
     world.check_conservation();
+}
+
+#[test]
+fn a_repair_is_of_the_source_that_it_was_for_first() {
+    let mut world = share_between_groups();
+    let of_another = |mut packet: Vec<u8>| {
+        packet[8..12].copy_from_slice(&77_u32.to_be_bytes());
+        packet
+    };
+    world.show(1, Kind::Share, true);
+    let lost = world.frame(1, Kind::Share, false);
+    world.show(1, Kind::Share, false);
+    world.hand_in(1, again(&lost, 1));
+    assert_eq!(world.flush().iter().filter(|heard| heard.listener == 2).count(), 3);
+    let key = world.worker.by_id[&ParticipantId(1)];
+    let session = world.worker.participants.get_mut(key).unwrap().session.as_mut().unwrap();
+    let line = session.intake.lines.iter().position(|line| line.kind == Kind::Share).unwrap();
+    session.intake.sources.push(Source::new(Ssrc(77), line, false, world.now));
+    world.pass(300);
+    let began = of_another(world.frame(1, Kind::Share, true));
+    let late = world.frame(1, Kind::Share, false);
+    let next = of_another(world.frame(1, Kind::Share, false));
+    world.hand_in(1, began);
+    world.hand_in(1, next);
+    assert_eq!(world.flush().iter().filter(|heard| heard.listener == 2).count(), 2);
+    world.hand_in(1, again(&late, 2));
+    assert!(world.flush().is_empty(), "its number is free in the other source, and means nothing there");
 }
 
 #[test]

@@ -164,3 +164,19 @@ fn handshakes_wait_for_media_and_are_taken_one_by_one() {
     world.hand_in(2, vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     assert_eq!(world.drops(DropReason::OverRate), drops + 4, "there is room again");
 }
+
+#[test]
+fn handshakes_of_a_connection_that_was_replaced_are_nobodys() {
+    let mut world = meeting(0);
+    let hello = || vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+    (0..3).for_each(|_| world.hand_in(2, hello()));
+    world.join(2, 1);
+    (0..16).for_each(|_| world.hand_in(2, hello()));
+    let (over, unknown) = (world.drops(DropReason::OverRate), world.drops(DropReason::UnknownSource));
+    (0..3).for_each(|_| world.worker.handle_timeout(world.now));
+    assert_eq!(world.drops(DropReason::UnknownSource), unknown + 3);
+    world.hand_in(2, hello());
+    assert_eq!(world.drops(DropReason::OverRate), over + 1, "sixteen of the new one wait");
+    world.hand_in(2, vec![22; 2_049]);
+    assert_eq!(world.drops(DropReason::Malformed), 1, "no flight has one as long");
+}
