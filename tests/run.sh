@@ -24,9 +24,6 @@ case "${1:-}" in
     *) echo "tests/run.sh: unknown option: $1" >&2; usage >&2; exit 2 ;;
 esac
 
-# A build from nothing gains nothing from what incremental builds write down.
-[ -n "${CI:-}" ] && export CARGO_INCREMENTAL=0
-
 # Each test of a number leaves a line there, of which the summary is made.
 ANTEROOM_TALLY=$(mktemp)
 export ANTEROOM_TALLY
