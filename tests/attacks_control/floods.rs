@@ -39,9 +39,12 @@ async fn ack_times(person: &mut Person, how_many: usize) -> Vec<Duration> {
     times
 }
 
-/// What somebody waits at the most where an echo without a server has taken as long as this one.
+/// What somebody waits at the most where an echo without a server has taken as long as this one, and threads have
+/// waited so long for a processor.
 fn most_waited(echo: Echo, began: Instant) -> Duration {
-    MOST_WAITED + 5 * Duration::from_micros(echo.end(began.elapsed())["max"].as_u64().unwrap())
+    let echo = echo.end(began.elapsed());
+    let of = |which: &str| Duration::from_micros(echo[which].as_u64().unwrap());
+    MOST_WAITED + 5 * of("max") + of("waited")
 }
 
 fn p99(times: &[Duration]) -> Duration {

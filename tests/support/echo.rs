@@ -9,10 +9,15 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+#[path = "waits.rs"]
+mod waits;
+use waits::Waits;
+
 pub(crate) struct Echo {
     ended: Arc<AtomicBool>,
     /// When packets were due, and how much later they were back.
     times: Option<JoinHandle<Vec<(Instant, Duration)>>>,
+    waits: Waits,
 }
 
 impl Echo {
@@ -58,10 +63,10 @@ impl Echo {
             }
             times
         });
-        Self { ended, times: Some(times) }
+        Self { ended, times: Some(times), waits: Waits::start() }
     }
 
-    /// What its packets took that were due in the last so many seconds.
+    /// What its packets took that were due in the last so many seconds, and how long threads have waited.
     pub(crate) fn end(mut self, length: Duration) -> Value {
         self.ended.store(true, Ordering::Relaxed);
         let since = Instant::now() - length - Duration::from_secs(1);
@@ -70,7 +75,8 @@ impl Echo {
             times.into_iter().filter(|(due, _)| *due >= since).map(|(_, took)| took).collect();
         times.sort();
         let at = |percent: usize| times[(times.len() - 1) * percent / 100].as_micros() as u64;
-        json!({"p50": at(50), "p99": at(99), "max": at(100)})
+        let waited = self.waits.end(since).as_micros() as u64;
+        json!({"p50": at(50), "p99": at(99), "max": at(100), "waited": waited})
     }
 }
 
