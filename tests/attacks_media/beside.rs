@@ -15,7 +15,7 @@ use super::attacker::{Done, pace};
 use super::http::{PATIENCE, free_ports, get, start};
 use super::live_call::{CallReport, LiveCall};
 
-/// Floods take the machine for themselves, or they would be measured by each other's calls.
+/// Long floods take the machine for themselves, or they would be measured by each other's calls.
 static MACHINE: RwLock<()> = RwLock::const_new(());
 
 /// One's part of the machine.
@@ -31,6 +31,12 @@ impl Part {
 
     pub(crate) async fn whole() -> Self {
         Self::Whole(MACHINE.write().await)
+    }
+
+    /// What a flood takes, and how many datagrams it sends a second: short ones leave others place on a machine of
+    /// two processors.
+    pub(crate) async fn flood() -> (Self, u64) {
+        if is_long() { (Self::whole().await, 50_000) } else { (Self::shared().await, 20_000) }
     }
 }
 

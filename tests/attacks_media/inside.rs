@@ -201,11 +201,11 @@ async fn begin_gently(name: &str, kind: Kind, mut step: Step) -> (Done, Step) {
 
 #[tokio::test]
 async fn storm_of_a_participant() {
-    let part = Part::whole().await;
+    let (part, rate) = Part::flood().await;
     // Some more than the storms take, for who joins before and what is looked at after each.
     let mut beside = Beside::start(part, 8 * (length() + 5)).await;
     let mut people = three(beside.http, "storms", Pattern::SCREEN).await;
-    reports(&mut beside, &mut people).await;
+    reports(&mut beside, &mut people, rate).await;
     for (seed, storm) in (40..).zip(STORMS) {
         let Storm { name, kind, rewrite, send } = storm;
         // Each has a budget, a stream and a listener who knows its codec of its own.
@@ -217,7 +217,7 @@ async fn storm_of_a_participant() {
         let sum = |ear: &super::ear::Ear| ear.unmarked.values().sum::<u64>();
         witness.until(name, |_, ear| sum(ear) * 100 >= done.sent * HEARD).await;
         let mut both = [hostile, witness];
-        blow(&mut beside, &mut people, &mut both, (name, step)).await;
+        blow(&mut beside, &mut people, &mut both, (name, rate, step)).await;
         for mut one in both {
             one.client.succeed("leaveRoom", json!({})).await;
         }
@@ -228,7 +228,7 @@ async fn storm_of_a_participant() {
 
 /// The storm of reports. Nobody hears them, so that the server's count of the malformed tells that it has read
 /// them, and that of the forged that it was their sender's keys that sealed them.
-async fn reports(beside: &mut Beside, people: &mut [Hostile; 3]) {
+async fn reports(beside: &mut Beside, people: &mut [Hostile; 3], rate: u64) {
     let name = "storm_rtcp_compound";
     let hostile = hostile_with(beside.http, "Reporter", as_it_is).await;
     let (reporter, mut random) = (hostile.hand(), Random::from_number(60));
@@ -241,7 +241,7 @@ async fn reports(beside: &mut Beside, people: &mut [Hostile; 3]) {
     assert!(malformed * 2 >= done.sent, "{name}: {malformed} malformed of {done:?}");
     assert_eq!(beside.dropped("not_authentic").await, forged, "{name}");
     let mut hostile = [hostile];
-    blow(beside, people, &mut hostile, (name, step)).await;
+    blow(beside, people, &mut hostile, (name, rate, step)).await;
     let [mut hostile] = hostile;
     hostile.client.succeed("leaveRoom", json!({})).await;
 }

@@ -16,7 +16,8 @@ use super::tally::Tally;
 async fn a08_bad_tags_never_end_a_call() {
     let mut tally = Tally::of("attacks", "A8");
     let most = if is_long() { 1_000_000 } else { 150_000 };
-    let mut beside = Beside::start(Part::whole().await, if is_long() { 20 } else { 2 }).await;
+    let (part, rate) = Part::flood().await;
+    let mut beside = Beside::start(part, if is_long() { 20 } else { 8 }).await;
     let victim = Hostile::join(beside.http, "tags", "Victim", "participant").await;
     let listener = Hostile::join(beside.http, "tags", "Listener", "participant").await;
     victim.is_up().await;
@@ -27,7 +28,7 @@ async fn a08_bad_tags_never_end_a_call() {
     listener.until("the victim is heard", |_, ear| !ear.heard.is_empty()).await;
     let (genuine, ssrc) = (victim.sent(), victim.declared(Kind::Audio).ssrc);
     let (socket, media, mut random) = (victim.hand().socket(), beside.media, Random::from_number(8));
-    let attack = Attack::at_least(most, 50_000, move |step| {
+    let attack = Attack::at_least(most, rate, move |step| {
         let mut forged = genuine[step as usize % genuine.len()].clone();
         let last = forged.len() - 1;
         match step % 3 {

@@ -132,13 +132,14 @@ async fn a07_media_never_teaches_an_address() {
 #[tokio::test]
 async fn a11_checks_without_the_password_cost_nobody_anything() {
     let mut tally = Tally::of("attacks", "A11");
-    let mut beside = Beside::start(Part::whole().await, if is_long() { 30 } else { 6 }).await;
+    let (part, rate) = Part::flood().await;
+    let mut beside = Beside::start(part, if is_long() { 30 } else { 6 }).await;
     let victim = Hostile::join(beside.http, "checks", "Victim", "participant").await;
     victim.is_up().await;
     let stranger = Stranger::on(5, 16);
     let (mut sender, media, mut random) = (stranger.share(), beside.media, Random::from_number(4));
     let username = format!("{}:{}", victim.answer.ufrag, victim.ufrag);
-    let attack = Attack::start(50_000, move |_| sender.send(media, &crafted::stun(&mut random, &username)));
+    let attack = Attack::start(rate, move |_| sender.send(media, &crafted::stun(&mut random, &username)));
     // Checks of a name that is known without its password, of one that is not, and what is no check.
     for reason in ["not_authentic", "unknown_ufrag", "malformed"] {
         beside.has_dropped(reason, 2_000).await;
