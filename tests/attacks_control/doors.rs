@@ -1,19 +1,22 @@
-//! Slow and long requests, pages of other sites, and what strangers get.
+//! Slow and long requests, links that wait, pages of other sites, and what strangers get.
 
 use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anteroom::base::Secret;
 use anteroom::telemetry::{OpenFiles, raise_open_files};
+use futures_util::StreamExt;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use tokio_tungstenite::tungstenite::Message;
 
 use super::http::{PATIENCE, ask, development_token, free_ports, get, start};
 use super::person::Person;
 use super::raw::HANDSHAKE;
 use super::tally::Tally;
+use super::ws::Client;
 use super::{alone, live_call, metric};
 
 /// So many, or as many as the limit of open files allows: each is two, since both ends are here.
@@ -46,6 +49,33 @@ async fn trickle(mut stream: TcpStream, opened: Instant) -> (Duration, Vec<u8>) 
         }
     }
     (opened.elapsed(), answer)
+}
+
+/// A token is looked at when its bearer connects: whoever only waits in the connection until the token is
+/// over gets no seat.
+#[tokio::test]
+async fn a29_a_link_without_a_seat_does_not_outlive_its_token() {
+    let mut tally = Tally::of("attacks", "A29");
+    let (server, address) = start(&free_ports()).await;
+    let mut seated = Person::join(address, "daily", "Mia", "participant").await;
+    let mut waiting = Client::enter(address, "daily", "Eve", "participant").await;
+    let closed = async {
+        loop {
+            tokio::select! {
+                message = waiting.socket.next() => match message {
+                    Some(Ok(Message::Close(Some(frame)))) => return u16::from(frame.code),
+                    Some(Ok(Message::Ping(_))) => {}
+                    other => panic!("{other:?}"),
+                },
+                message = seated.client.socket.next() => {
+                    assert!(matches!(&message, Some(Ok(message)) if !message.is_close()), "{message:?}");
+                }
+            }
+        }
+    };
+    assert_eq!(timeout(Duration::from_secs(90), closed).await.expect("it is closed"), 4005);
+    tally.count(1, "links");
+    server.stop().await;
 }
 
 /// What a head may take, and as long again for a busy machine.

@@ -1,19 +1,14 @@
 //! Tokens that are forged, stale, or for something else.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anteroom::base::Secret;
-use futures_util::StreamExt;
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
 use serde_json::{Value, json};
-use tokio::time::timeout;
-use tokio_tungstenite::tungstenite::Message;
 
 use super::http::{ask, free_ports, get, start};
-use super::person::Person;
 use super::raw::{HANDSHAKE, RawSocket};
 use super::tally::Tally;
-use super::ws::Client;
 
 pub(crate) const SECRET: &str = "a secret of thirty-two bytes....";
 
@@ -149,33 +144,6 @@ fn bad_tokens() -> Vec<String> {
     tokens.push(good[..good.len() - 1].to_owned());
     tokens.push("a".repeat(5_000));
     tokens
-}
-
-/// A token is looked at when its bearer connects: whoever only waits in the connection until the token is
-/// over gets no seat.
-#[tokio::test]
-async fn a29_a_link_without_a_seat_does_not_outlive_its_token() {
-    let mut tally = Tally::of("attacks", "A29");
-    let (server, address) = start(&free_ports()).await;
-    let mut seated = Person::join(address, "daily", "Mia", "participant").await;
-    let mut waiting = Client::enter(address, "daily", "Eve", "participant").await;
-    let closed = async {
-        loop {
-            tokio::select! {
-                message = waiting.socket.next() => match message {
-                    Some(Ok(Message::Close(Some(frame)))) => return u16::from(frame.code),
-                    Some(Ok(Message::Ping(_))) => {}
-                    other => panic!("{other:?}"),
-                },
-                message = seated.client.socket.next() => {
-                    assert!(matches!(&message, Some(Ok(message)) if !message.is_close()), "{message:?}");
-                }
-            }
-        }
-    };
-    assert_eq!(timeout(Duration::from_secs(90), closed).await.expect("it is closed"), 4005);
-    tally.count(1, "links");
-    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
