@@ -11,7 +11,8 @@ pub mod load;
 pub mod media;
 pub mod message;
 pub mod node;
-#[cfg(feature = "sim")]
+// Its own tests need no other build than those of the rest.
+#[cfg(any(feature = "sim", test))]
 pub mod sim;
 pub mod store;
 pub mod telemetry;

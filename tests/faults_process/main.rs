@@ -11,6 +11,7 @@
 )]
 #![allow(dead_code, reason = "each test file uses its part of the support")]
 
+mod at_work;
 mod cap;
 mod clocks;
 mod drain;
@@ -23,7 +24,6 @@ mod network;
 mod panics;
 mod sleep;
 mod slow_reader;
-mod soak;
 mod storms;
 mod vanishing;
 

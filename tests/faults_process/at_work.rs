@@ -1,4 +1,5 @@
 //! F24: a server that is at work for long keeps its size. `ANTEROOM_SOAK_SECONDS` says how long (20).
+//! No other test of this binary takes as long: they run in the order of their names, and this one begins first.
 
 use std::time::Duration;
 
