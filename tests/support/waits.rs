@@ -82,7 +82,8 @@ struct Watched {
 
 impl Watched {
     fn look(&mut self, total: u64) {
-        self.between.push_back(total - self.total.unwrap_or(total));
+        // A thread's number may come again, with another thread that has waited less.
+        self.between.push_back(total.saturating_sub(self.total.unwrap_or(total)));
         if self.between.len() > Waits::TOGETHER {
             self.between.pop_front();
         }
@@ -103,9 +104,8 @@ fn waited_by(thread: &Path) -> Option<u64> {
 fn find() -> Vec<PathBuf> {
     let own = tasks("self");
     let children = own.iter().filter_map(|task| fs::read_to_string(task.join("children")).ok());
-    let children: Vec<String> =
-        children.flat_map(|ids| ids.split(' ').map(str::to_owned).collect::<Vec<_>>()).collect();
-    let all = own.into_iter().chain(children.iter().filter(|id| !id.is_empty()).flat_map(|id| tasks(id)));
+    let children: String = children.collect();
+    let all = children.split_whitespace().flat_map(tasks).chain(own);
     all.filter(|task| {
         fs::read_to_string(task.join("comm"))
             .is_ok_and(|name| NAMES.iter().any(|start| name.starts_with(start)))
