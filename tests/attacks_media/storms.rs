@@ -32,6 +32,18 @@ type Make = fn(&mut Random, Ssrc) -> Vec<u8>;
 
 pub(crate) type Step = Box<dyn FnMut(u64) -> u64 + Send>;
 
+/// Pictures that are missing because the machine, with the tests beside this one, left the worker so little
+/// time that it took none for a while, and the frame behind them that brings a keyframe. The long form has the
+/// machine for itself.
+async fn given_up(beside: &Beside, before: u64) -> u64 {
+    if is_long() {
+        return 0;
+    }
+    beside.has_counted().await;
+    let given_up = beside.dropped("overload").await - before;
+    given_up + if given_up == 0 { 0 } else { u64::from(Pattern::SCREEN.packets_per_frame) }
+}
+
 /// Lets a storm blow. Of each its own people, who talk in the room of the hostile ones, lose at most one
 /// packet in a thousand, and nobody is disconnected.
 pub(crate) async fn blow(
@@ -45,6 +57,7 @@ pub(crate) async fn blow(
         one.listen().await;
         one.forget();
     }
+    let overload = beside.dropped("overload").await;
     let began = Instant::now();
     let attack = Attack::start(per_second, storm);
     tokio::time::sleep(Duration::from_secs(length())).await;
@@ -59,11 +72,16 @@ pub(crate) async fn blow(
         assert!(one.is_alive(), "{name}");
     }
     let [publisher, first, second] = people;
+    let pictures = |one: &Hostile| one.hears(|ear| ear.of(publisher.id, Kind::Video).lost());
+    let granted = match [&*first, &*second].into_iter().map(pictures).max() {
+        Some(0) | None => 0,
+        Some(_) => given_up(beside, overload).await,
+    };
     for listener in [&*first, &*second] {
         listener.hears(|ear| {
             // What a publisher of a machine that is at its limit does send is what has to come.
             ear.of(publisher.id, Kind::Audio).assert_whole(50 * length() / 3);
-            ear.of(publisher.id, Kind::Video).assert_whole(60 * length() / 3);
+            ear.of(publisher.id, Kind::Video).assert_whole_but(60 * length() / 3, granted);
         });
     }
     assert!(beside.is_on(), "{name} has outlived the call");
