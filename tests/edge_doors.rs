@@ -230,7 +230,7 @@ async fn a_flood_of_requests_is_refused_one_by_one() {
     let (server, address) = start(&free_ports()).await;
     let mut mia = Client::enter(address, "daily", "Mia", "participant").await;
     // As many as a burst are done, and a slow machine may do more while it waits.
-    let refused = refused_of(&mut mia, "pause", "didAckPause", 2_000).await;
+    let refused = refused_of(&mut mia, "rejectBreakOutRoom", "didAckRejectBreakoutRoom", 2_000).await;
     assert!((1..=1_600).contains(&refused), "{refused} refused");
     // One replay is work as that of twenty.
     let mut ben = Client::enter(address, "daily", "Ben", "participant").await;

@@ -14,13 +14,13 @@ const REQUESTS_PER_SECOND: u64 = 200;
 /// Plain requests that it may make at once.
 const BURST: u64 = 400;
 
-/// Plain requests as which one counts whose answer grows with the whole meeting, or that tells a
-/// whole meeting of people or changes what all of them see, or that brings an offer: a media worker
-/// reads it, and does nothing else meanwhile.
+/// Plain requests as which one counts whose answer grows with the whole meeting, or that changes what
+/// everybody of it sees, or that brings an offer: a media worker reads it, and does nothing else meanwhile.
 const WHOLE_MEETING: u64 = 20;
 
-/// Plain requests as which one counts whose answer grows with the breakout rooms.
-const ALL_ROOMS: u64 = 4;
+/// Plain requests as which any other counts that a whole meeting is told of, or whose answer grows with the
+/// breakout rooms: somebody's moves, flags and rooms.
+const MANY_PEOPLE: u64 = 4;
 
 /// How many requests a link may make.
 #[derive(Debug)]
@@ -60,15 +60,24 @@ pub(super) fn cost_of(request: &Request) -> u64 {
             | Method::RestartIce
             | Method::Replay
             | Method::CreateAndInviteBreakoutRoom
+            | Method::ClearAllBreakOutSession
+            | Method::DestroyAllBreakOutSession
+            | Method::SetRoomMode
             | Method::SetMicrophone
-            | Method::SetCamera,
+            | Method::SetCamera
+            | Method::StartScreenShare
+            | Method::StopScreenShare
+            | Method::StartCanvas
+            | Method::StopCanvas,
         ) => WHOLE_MEETING,
-        Ok(Method::ListBreakoutRooms) => ALL_ROOMS,
         Ok(Method::InviteToBreakOutRoom) => {
             let clients = given("clients").and_then(Value::as_array).map_or(0, Vec::len);
             u64::try_from(clients).unwrap_or(BURST).saturating_add(1)
         }
-        _ => 1,
+        // Once for each seat or invitation, or refused.
+        Ok(Method::LeaveRoom | Method::EndRoom | Method::RemoveParticipant | Method::RejectBreakOutRoom)
+        | Err(()) => 1,
+        Ok(_) => MANY_PEOPLE,
     }
 }
 
@@ -107,7 +116,13 @@ mod tests {
         assert_eq!(cost("joinRoom", json!({"resume": "x"})), 20);
         assert_eq!(cost("restartIce", json!({"sdp": "v=0"})), 20);
         assert_eq!(cost("setCamera", json!({"on": true})), 20);
-        assert_eq!(cost("pause", json!({})), 1);
+        for method in ["startScreenShare", "stopScreenShare", "startCanvas", "stopCanvas"] {
+            assert_eq!(cost(method, json!({})), 20, "{method}");
+        }
+        for method in ["pause", "unmuteRoom", "joinBreakOutRoom", "disconnect", "listBreakoutRooms"] {
+            assert_eq!(cost(method, json!({})), 4, "{method}");
+        }
+        assert_eq!(cost("rejectBreakOutRoom", json!({})), 1);
         assert_eq!(cost("noSuchMethod", json!({})), 1);
         let everybody = cost("inviteToBreakOutRoom", json!({"clients": vec!["x"; 190]}));
         assert_eq!(everybody, 191);

@@ -1,5 +1,6 @@
 //! One client that says far more than a client says: requests, pings, pieces of messages.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -9,10 +10,11 @@ use serde_json::{Value, json};
 
 use super::echo::Echo;
 use super::http::{development_token, free_ports, start};
+use super::live_call::LiveCall;
 use super::person::Person;
 use super::raw::{RawSocket, frame, text};
 use super::tally::Tally;
-use super::{alone, live_call};
+use super::{alone, live_call, metric};
 
 /// Frames that are read of a link at once, and a second.
 const FRAME_BURST: u64 = 2_000;
@@ -24,13 +26,24 @@ const MOST_WAITED: Duration = Duration::from_millis(100);
 /// What one client asks for as fast as it can.
 const REQUESTS: u64 = 20_000;
 
+/// As many as ask one after the other, so that none asks more than it may.
+const MODERATORS: usize = 10;
+
+async fn moderators(address: SocketAddr) -> Vec<Person> {
+    let mut people = Vec::new();
+    for number in 0..MODERATORS {
+        people.push(Person::join(address, "daily", &format!("Mia{number}"), "moderator").await);
+    }
+    people
+}
+
 /// How long acks take, in order.
-async fn ack_times(person: &mut Person, how_many: usize) -> Vec<Duration> {
+async fn ack_times(people: &mut [Person], how_many: usize) -> Vec<Duration> {
     let mut times = Vec::new();
     for number in 0..how_many {
         let asked = Instant::now();
         let method = if number % 2 == 0 { "muteRoom" } else { "unmuteRoom" };
-        person.succeed(method, json!({"scope": "room", "audio": true})).await;
+        people[number % MODERATORS].succeed(method, json!({"scope": "room", "audio": true})).await;
         times.push(asked.elapsed());
         // A person's client does not ask all the time.
         tokio::time::sleep(Duration::from_millis(8)).await;
@@ -83,8 +96,8 @@ async fn a27_a_flood_of_requests_slows_only_who_floods() {
     let _turn = alone().await;
     let mut tally = Tally::of("attacks", "A27");
     let (server, address) = start(&free_ports()).await;
-    let mut mia = Person::join(address, "daily", "Mia", "moderator").await;
-    let quiet = ack_times(&mut mia, 200).await;
+    let mut people = moderators(address).await;
+    let quiet = ack_times(&mut people, 200).await;
     let mut call = live_call(&server, address, Duration::from_secs(6)).await;
 
     let token = development_token(address, "daily", "Eve", "participant").await;
@@ -94,7 +107,7 @@ async fn a27_a_flood_of_requests_slows_only_who_floods() {
         flood(socket, began + Duration::from_secs(3))
     });
     let echo = Echo::start();
-    let flooded = ack_times(&mut mia, 200).await;
+    let flooded = ack_times(&mut people, 200).await;
     let most = most_waited(echo, began);
     let (sent, acked) = flooding.await.unwrap();
     let allowed = FRAME_BURST + FRAMES_PER_SECOND * (began.elapsed().as_secs() + 1);
@@ -105,7 +118,51 @@ async fn a27_a_flood_of_requests_slows_only_who_floods() {
     assert!(call.is_on());
     call.end().await.assert_undisturbed();
     tally.count(sent, "requests");
-    drop(mia);
+    drop(people);
+    server.stop().await;
+}
+
+/// What tells a whole meeting is asked of a link's budget as the work that it is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a27_who_shares_without_end_tells_a_large_meeting_seldom() {
+    const ASKED: u64 = 3_000;
+    let _turn = alone().await;
+    let mut tally = Tally::of("attacks", "A27");
+    let (server, address) = start(&free_ports()).await;
+    let people = ["--profile", "audio", "--participants", "80", "--talkers", "1"];
+    let mut call = LiveCall::start_with(address, Duration::from_secs(8), &people);
+    // The only room of that call.
+    let room = "load-0";
+    let mut mia = Person::join(address, room, "Mia", "participant").await;
+    let mut eve = Person::join(address, room, "Eve", "participant").await;
+    while metric(&server, "anteroom_participants").await < 83 {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert!(call.is_on(), "the call ended before it began");
+    }
+    let (began, mut done) = (Instant::now(), 0);
+    for number in 0..ASKED {
+        let method = if number % 2 == 0 { "startScreenShare" } else { "stopScreenShare" };
+        let id = format!("share {number}");
+        eve.client.send_text(&json!({"id": id, "method": method, "params": {}}).to_string()).await;
+    }
+    let mut answered = 0;
+    while answered < ASKED {
+        let frame = eve.client.next_frame().await;
+        if frame["id"].as_str().is_some_and(|id| id.starts_with("share")) {
+            answered += 1;
+            done += u64::from(frame["data"]["result"] == 0);
+        }
+    }
+    let allowed = 20 + 10 * (began.elapsed().as_secs() + 1);
+    assert!((10..=allowed).contains(&done), "{done} of {ASKED} were done, {allowed} at most may be");
+    // Nobody is told more often: what Mia hears up to an answer of her own.
+    mia.client.request("listBreakoutRooms", json!({})).await;
+    let told = mia.client.kept("didScreenShareStarted") + mia.client.kept("didScreenShareStopped");
+    assert!((10..=done as usize).contains(&told), "{told} told of {done}");
+    assert!(call.is_on());
+    call.end().await.assert_undisturbed();
+    tally.count(ASKED, "requests");
+    drop((mia, eve));
     server.stop().await;
 }
 
@@ -133,7 +190,7 @@ async fn a27_pings_and_pieces_of_messages_count_like_requests() {
     let _turn = alone().await;
     let mut tally = Tally::of("attacks", "A27");
     let (server, address) = start(&free_ports()).await;
-    let mut mia = Person::join(address, "daily", "Mia", "moderator").await;
+    let mut people = moderators(address).await;
     let token = development_token(address, "daily", "Eve", "participant").await;
     let pieces = [frame(0x01, b""), frame(0x00, b"").repeat(FRAMES - 2), frame(0x80, b"")].concat();
     // All the pieces are one text that is empty: no request, and refused as such.
@@ -146,7 +203,7 @@ async fn a27_pings_and_pieces_of_messages_count_like_requests() {
         }));
     }
     let (echo, began) = (Echo::start(), Instant::now());
-    let times = ack_times(&mut mia, 100).await;
+    let times = ack_times(&mut people, 100).await;
     let most = most_waited(echo, began);
     for flood in floods {
         let waited = flood.await.unwrap();
@@ -155,6 +212,6 @@ async fn a27_pings_and_pieces_of_messages_count_like_requests() {
     }
     assert!(p99(&times) <= most, "{:?} of {most:?}", p99(&times));
     tally.count(3 * FRAMES as u64, "frames");
-    drop(mia);
+    drop(people);
     server.stop().await;
 }

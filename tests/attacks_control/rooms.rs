@@ -236,7 +236,12 @@ async fn a31_ids_of_another_meeting_are_refused_wherever_they_are_named() {
             ("joinRoom", json!({"resume": id})),
             ("joinRoom", json!({"resume": id, "sdp": "v=0\r\n"})),
         ] {
-            let result = eve.refused(method, wish.clone()).await;
+            let mut result = eve.refused(method, wish.clone()).await;
+            if result == 5107 {
+                // So much may be asked a second.
+                tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                result = eve.refused(method, wish.clone()).await;
+            }
             // Neither done nor put off.
             assert!(result != 0 && result != 5107, "{method} {wish}: {result}");
             count += 1;

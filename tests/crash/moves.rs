@@ -88,8 +88,8 @@ impl Actor {
     async fn act(mut self, moves: Arc<AtomicU64>, acked: Arc<AtomicU64>) -> Self {
         loop {
             let wish = self.wish();
-            if !self.moves && matches!(wish, Wish::Microphone(_)) {
-                // Ten a second are allowed.
+            // Of what a meeting is shown ten a second are allowed, of what it is told of fifty.
+            if let Wish::Microphone(_) | Wish::DestroyAll = wish {
                 tokio::time::sleep(Duration::from_millis(110)).await;
             }
             let (method, params) = match &wish {
@@ -110,7 +110,12 @@ impl Actor {
                 Wish::DestroyAll => ("destroyAllBreakOutSession", json!({})),
             };
             self.pending = Some(wish.clone());
-            let Ok(ack) = self.player.ask(method, params).await else { return self };
+            let mut answer = self.player.ask(method, params.clone()).await;
+            while answer.as_ref().is_ok_and(|ack| ack["result"] == 5107) {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                answer = self.player.ask(method, params.clone()).await;
+            }
+            let Ok(ack) = answer else { return self };
             assert_eq!(ack["result"], 0, "{} {wish:?}: {ack}", self.player.name);
             assert_eq!(ack["kept"], Value::Null, "{ack}");
             self.known = self.known.after(&wish);

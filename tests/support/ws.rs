@@ -95,6 +95,11 @@ impl Client {
         frame["data"]["result"].as_u64().unwrap()
     }
 
+    /// How many events of a name have come that nobody has asked for yet.
+    pub(crate) fn kept(&self, name: &str) -> usize {
+        self.events.iter().filter(|event| event["event"] == name).count()
+    }
+
     /// The data of the next event of a name, past the others.
     pub(crate) async fn event(&mut self, name: &str) -> Value {
         while let Some(mut frame) = self.events.pop_front() {
