@@ -38,6 +38,9 @@ pub(crate) struct SimulateArguments {
     /// outages hold up for seconds what they do not lose.
     #[arg(long)]
     first_words: bool,
+    /// Some who ask for a move ask for another media connection at once.
+    #[arg(long)]
+    reconnects: bool,
     /// Print what happens, line by line.
     #[arg(long)]
     trace: bool,
@@ -78,6 +81,7 @@ pub(crate) fn run(arguments: &SimulateArguments) -> Result<bool, String> {
         hold_ms: arguments.hold_ms,
         trouble: !arguments.no_trouble,
         first_words: arguments.first_words,
+        reconnects: arguments.reconnects,
         ..SimulationOptions::default()
     };
     let report = simulate(options, arguments.trace)?;

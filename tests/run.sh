@@ -113,12 +113,13 @@ moves=$(cat "$ANTEROOM_TALLY".[13] | awk -F'"moves":' '{ moves += $2 } END { pri
 printf 'simulated moves\tfresh seeds, release\t%d\tmoves\t%s\n' "$moves" "$verdict" >>"$ANTEROOM_TALLY"
 [ $verdict = ok ] || failed "a simulation of a fresh seed"
 # Seeds that failed once and would take minutes in tests/sim/storms.rs: what uplinks had held up was heard in the next
-# room, of somebody whose last check a stuck worker had taken late, and where the queue had emptied in two parts.
+# room, of somebody whose last check a stuck worker had taken late, and where the queue had emptied in two parts, once
+# with a single packet between them; and a new connection was placed while one of two workers had not applied a move.
 simulations=()
-for kept in "220 60 1" "558 26 3" "613 61 2"; do
-    read -r seed people workers <<<"$kept"
+for kept in "220 60 1" "558 26 3" "613 61 2" "2044 28 3 --reconnects" "3015 25 2 --reconnects"; do
+    read -r seed people workers more <<<"$kept"
     target/release/anteroom simulate --first-words --moves 1500 --seed "$seed" --participants "$people" \
-        --workers "$workers" --json >"$ANTEROOM_TALLY.kept$seed" &
+        --workers "$workers" ${more:+"$more"} --json >"$ANTEROOM_TALLY.kept$seed" &
     simulations+=($!)
 done
 for simulation in "${simulations[@]}"; do wait "$simulation" || verdict=FAILED; done

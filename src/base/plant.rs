@@ -44,6 +44,8 @@ plants! {
     HeldBelieved = "held-believed", "I2";
     /// A room on several workers is granted a move before all have revoked.
     GrantUnrevoked = "grant-unrevoked", "I5";
+    /// A new connection is placed while some workers have applied a move and others have not.
+    ConnectBetween = "connect-between", "I5";
     /// A move is not revoked first, and answered when the first of several workers has applied it.
     AckEarly = "ack-early", "I4";
     /// What a group blocks is forwarded.

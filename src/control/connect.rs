@@ -10,18 +10,18 @@ use super::log::Audience;
 use super::moves::slot_states;
 use super::params::Params;
 use super::reply::{Answer, ReplyTo};
-use super::seat::{Media, Place, Reconnect, Restart, Seat};
+use super::seat::{Media, Place, Restart, Seat};
 use super::session::Session;
 use crate::base::{ClientId, Epoch, LinkId, ParticipantId, WorkerId};
 use crate::message::{
-    self as protocol, CloseReason, Connect, Event, Frame, LossReason, MediaCommand, Person, Placement,
-    Refusal, Role, SdpRefusal, SlotBinding, SlotState, Tracks,
+    self as protocol, CloseReason, Connect, Event, Frame, MediaCommand, Person, Placement, Refusal, Role,
+    SdpRefusal, SlotBinding, SlotState, Tracks,
 };
 
 /// What a `joinRoom` asks for.
 pub(super) struct JoinRoom<'a> {
-    sdp: Option<&'a str>,
-    tracks: Option<Tracks>,
+    pub(super) sdp: Option<&'a str>,
+    pub(super) tracks: Option<Tracks>,
     pub(super) resume: Option<&'a str>,
 }
 
@@ -120,45 +120,15 @@ impl Session {
         Ok(())
     }
 
-    /// Brings a client back to its seat: signalling only, or a new media connection as well.
-    fn come_back(
+    /// Lets a link speak for a seat. The link before it is closed; the secret is a new one. The ack that
+    /// tells it may be lost, so the one that was given stays good until the link shows that it was not.
+    pub(super) fn attach(
         &mut self,
         cx: &mut Context,
         client: ClientId,
         reply: &ReplyTo,
-        join: JoinRoom<'_>,
-        secret: u128,
-    ) -> Result<Answer, Denied> {
-        let seat = self.seats.get_mut(&client).ok_or_else(seat_gone)?;
-        if seat.connecting.is_some() {
-            return Err(Refusal::RequestInProgress.into());
-        }
-        let Some(offer) = join.sdp else {
-            if seat.media == Media::Lost {
-                let text = "Your media connection is gone. Join with `resume` and a new `sdp`.";
-                return Err(Denied::new(Refusal::JoinFailed, text));
-            }
-            self.attach(cx, client, reply, Some(secret));
-            return Ok(Answer::Now(self.joined(client, None)));
-        };
-        let (previous, worker) = (seat.sent, seat.worker);
-        let placement = self.place(cx, client).ok_or(Refusal::Internal)?;
-        let connect = Connect { offer: offer.to_owned(), tracks: join.tracks, placement };
-        cx.media(worker, MediaCommand::Connect(connect));
-        if let Some(seat) = self.seats.get_mut(&client) {
-            let reply = reply.clone();
-            seat.connecting = Some(Reconnect { reply, epoch: placement.epoch, previous, secret });
-        }
-        self.deadlines.set(Deadline::Reconnect(client), cx.now + ANSWER_WAIT);
-        if let Some(link) = cx.link_mut(reply.link) {
-            link.joining = Some((self.id, reply.id.clone()));
-        }
-        Ok(Answer::Later)
-    }
-
-    /// Lets a link speak for a seat. The link before it is closed; the secret is a new one. The ack that
-    /// tells it may be lost, so the one that was given stays good until the link shows that it was not.
-    fn attach(&mut self, cx: &mut Context, client: ClientId, reply: &ReplyTo, given: Option<u128>) {
+        given: Option<u128>,
+    ) {
         let Some(seat) = self.seats.get_mut(&client) else { return };
         (seat.resume, seat.previous) = (cx.random.next_u128(), given);
         seat.answers.begin(cx.now, &reply.id, Some(reply.method));
@@ -195,10 +165,10 @@ impl Session {
         if self.fresh.get(&participant).is_some_and(|fresh| fresh.sent.epoch == epoch) {
             self.fresh_answered(cx, participant, result);
         } else if let Some(seat) = self.seats.get_mut(&client)
-            && let Some(connecting) = seat.connecting.take_if(|connecting| connecting.epoch == epoch)
+            && let Some(connecting) = seat.connecting.take_if(|connecting| connecting.epoch == Some(epoch))
         {
             self.deadlines.clear(&Deadline::Reconnect(client));
-            self.reconnect_answered(cx, client, &connecting, result);
+            self.reconnect_answered(cx, client, &connecting, epoch, result);
         }
     }
 
@@ -266,58 +236,6 @@ impl Session {
         self.sync_publish(cx, client);
     }
 
-    fn reconnect_answered(
-        &mut self,
-        cx: &mut Context,
-        client: ClientId,
-        connecting: &Reconnect,
-        result: Result<protocol::Answer, SdpRefusal>,
-    ) {
-        let reply = &connecting.reply;
-        let here = cx.link_mut(reply.link).map(|link| link.joining = None).is_some();
-        let answer = match result {
-            Ok(answer) => answer,
-            Err(refusal) => {
-                self.restore_placement(client, connecting);
-                let denied = Denied::new(Refusal::BadParameter, refusal.reason);
-                self.ack_denied(cx, client, reply, &denied);
-                return self.sync_publish(cx, client);
-            }
-        };
-        let slots = empty_slots(cx, self, &answer);
-        if let Some(seat) = self.seats.get_mut(&client) {
-            seat.connection = connecting.epoch;
-            seat.confirmed = connecting.epoch.max(seat.confirmed);
-            seat.media = Media::Connecting;
-            seat.slots = slots;
-            if let Some(restart) = seat.restarting.take() {
-                self.deadlines.clear(&Deadline::Restart(client));
-                self.ack_denied(cx, client, &restart.reply, &Denied::from(Refusal::JoinFailed));
-            }
-        }
-        if here {
-            self.show_to_others(cx, client);
-            let before = self.log.seq();
-            self.attach(cx, client, reply, Some(connecting.secret));
-            let data = self.joined(client, Some(&answer.sdp));
-            self.ack_since(cx, client, reply, before, data);
-        } else {
-            // Nobody has the answer, so that this connection never comes up; the one before it is gone.
-            self.ack_denied(cx, client, reply, &Denied::from(Refusal::JoinFailed));
-            self.media_lost(cx, client, LossReason::Closed);
-        }
-        self.sync_publish(cx, client);
-    }
-
-    /// The offer was refused: what the worker knew before holds on, unless it was told more since.
-    fn restore_placement(&mut self, client: ClientId, connecting: &Reconnect) {
-        if let Some(seat) = self.seats.get_mut(&client)
-            && seat.sent.is_some_and(|sent| sent.epoch == connecting.epoch)
-        {
-            seat.sent = connecting.previous;
-        }
-    }
-
     fn fail_fresh(&mut self, cx: &mut Context, participant: ParticipantId, denied: &Denied) {
         let Some(fresh) = self.fresh.remove(&participant) else { return };
         self.deadlines.clear(&Deadline::Fresh(participant));
@@ -360,24 +278,6 @@ impl Session {
         if let Some(participant) = fresh.map(|(participant, _)| *participant) {
             self.fresh_unanswered(cx, participant);
         }
-    }
-
-    /// Refuses a reconnection that waits for its answer.
-    pub(super) fn fail_reconnect(&mut self, cx: &mut Context, client: ClientId) {
-        let Some(connecting) = self.seats.get_mut(&client).and_then(|seat| seat.connecting.take()) else {
-            return;
-        };
-        self.deadlines.clear(&Deadline::Reconnect(client));
-        if let Some(link) = cx.link_mut(connecting.reply.link) {
-            link.joining = None;
-        }
-        self.ack_denied(cx, client, &connecting.reply, &Denied::from(Refusal::JoinFailed));
-    }
-
-    /// Whether the worker has taken the new connection is unknown, so the seat waits for another one.
-    pub(super) fn reconnect_unanswered(&mut self, cx: &mut Context, client: ClientId) {
-        self.fail_reconnect(cx, client);
-        self.media_lost(cx, client, LossReason::Worker);
     }
 
     pub(super) fn restart_ice(
@@ -434,7 +334,7 @@ impl Session {
     }
 
     /// The ack of a join.
-    fn joined(&self, client: ClientId, sdp: Option<&str>) -> Value {
+    pub(super) fn joined(&self, client: ClientId, sdp: Option<&str>) -> Value {
         let Some(seat) = self.seats.get(&client) else { return Refusal::Internal.data() };
         let slots: Vec<Value> = seat.slots.iter().map(SlotState::to_json).collect();
         json!({
@@ -452,7 +352,11 @@ impl Session {
 }
 
 /// The slots of a new connection: nothing is bound yet.
-fn empty_slots(cx: &Context, session: &Session, answer: &protocol::Answer) -> std::sync::Arc<[SlotState]> {
+pub(super) fn empty_slots(
+    cx: &Context,
+    session: &Session,
+    answer: &protocol::Answer,
+) -> std::sync::Arc<[SlotState]> {
     let bindings: Vec<SlotBinding> = answer
         .slots
         .iter()
@@ -468,7 +372,7 @@ fn empty_slots(cx: &Context, session: &Session, answer: &protocol::Answer) -> st
     slot_states(cx, session.id, &bindings)
 }
 
-fn seat_gone() -> Denied {
+pub(super) fn seat_gone() -> Denied {
     Denied::new(
         Refusal::JoinFailed,
         "This seat is gone, or the secret was used already. Join without `resume`.",

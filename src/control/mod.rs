@@ -29,6 +29,7 @@ mod moves;
 mod params;
 mod presenting;
 mod publish;
+mod reconnect;
 mod replica;
 mod reply;
 mod requests;

@@ -114,6 +114,17 @@ impl Session {
         self.deadlines.set(Deadline::Batch(id), due);
     }
 
+    /// Whether some of several workers have taken somebody out of a room, or into one, and others not yet.
+    pub(super) fn is_between_rooms(&self, client: ClientId) -> bool {
+        let Some(seat) = self.seats.get(&client) else { return false };
+        let batch = seat.movement.as_ref().and_then(Movement::batch).and_then(|id| self.batches.get(&id));
+        // What the own worker is still to do comes before what it is told now.
+        let waits_for_others = |batch: &Batch| {
+            batch.step == Step::Revoking || batch.workers.iter().any(|worker| *worker != seat.worker)
+        };
+        batch.is_some_and(waits_for_others) && !plant::is(Plant::ConnectBetween)
+    }
+
     /// A worker has taken everything from the people of a batch. Once all have, they are placed anew.
     pub(super) fn revoked(&mut self, cx: &mut Context, id: BatchId, worker: WorkerId) {
         let Some(batch) = self.batches.get_mut(&id) else { return };
@@ -162,7 +173,7 @@ impl Session {
         self.lift_flags(cx, Some(id));
         // Movers first: each has to know where it is before it is heard there, and in a crowd it takes
         // long to tell everybody of everybody.
-        let mut returned = Vec::new();
+        let (mut returned, movers) = (Vec::new(), clients.clone());
         let is_of_this = |seat: &Seat| seat.movement.as_ref().and_then(Movement::batch) == Some(id);
         let returns =
             |client: &ClientId| self.seats.get(client).is_some_and(|s| s.is_returning() && is_of_this(s));
@@ -183,6 +194,9 @@ impl Session {
         }
         self.tell_returned(cx, returned, &together);
         self.finish_barrier(cx, id, &degraded);
+        for client in movers {
+            self.send_offer(cx, client);
+        }
     }
 
     /// Somebody's way home was overtaken by another one: packets have left by the slots of the first, so

@@ -7,7 +7,7 @@ use super::reply::ReplyTo;
 use crate::base::{
     BatchId, BreakoutId, ClientId, Epoch, GroupId, KindSet, LinkId, ParticipantId, Time, WorkerId,
 };
-use crate::message::{ParentFlags, Person, ReturnReason, Role, SlotState};
+use crate::message::{ParentFlags, Person, ReturnReason, Role, SlotState, Tracks};
 
 /// What a participant wants to publish in a breakout room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,11 +115,21 @@ pub(super) enum Media {
 #[derive(Clone, Debug)]
 pub(super) struct Reconnect {
     pub(super) reply: ReplyTo,
-    pub(super) epoch: Epoch,
+    /// What the worker is still to be told.
+    pub(super) offer: Option<Offer>,
+    /// The placement that it was told with it.
+    pub(super) epoch: Option<Epoch>,
     /// What the worker was told before; it holds again if the offer is refused.
     pub(super) previous: Option<Sent>,
     /// The secret that the client gave.
     pub(super) secret: u128,
+}
+
+/// What a new connection is made of.
+#[derive(Clone, Debug)]
+pub(super) struct Offer {
+    pub(super) sdp: String,
+    pub(super) tracks: Option<Tracks>,
 }
 
 /// An ICE restart that waits for its answer.

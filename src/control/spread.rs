@@ -115,7 +115,7 @@ impl super::seat::Seat {
     fn mirror(&self) -> Option<MediaCommand> {
         // Whether a new connection's placement holds is known when its offer is answered.
         let sent = match &self.connecting {
-            Some(connecting) if self.sent.is_some_and(|sent| sent.epoch == connecting.epoch) => {
+            Some(connecting) if self.sent.is_some_and(|sent| connecting.epoch == Some(sent.epoch)) => {
                 connecting.previous
             }
             _ => self.sent,

@@ -10,7 +10,7 @@ use super::outbox::Outbox;
 use super::pace::Pace;
 use super::participant::Participant;
 use super::session::{RepairAllowance, SendBudget, Session};
-use super::silence::Silence;
+use super::silence::Silences;
 use super::slab::Key;
 use super::slot::Slot;
 use super::stream::Stream;
@@ -111,7 +111,7 @@ impl Worker {
             is_up: false,
             handshakes: Waiting::default(),
             heard_at: Time(0),
-            silence: Silence::default(),
+            silences: Silences::default(),
             budget: SendBudget::new(self.settings.media.publisher_kbps),
             intake: Intake::default(),
             slots,

@@ -6,7 +6,7 @@ use super::handshakes::{LONGEST, Step};
 use super::leg::Leg;
 use super::participant::Participant;
 use super::session::Session;
-use super::silence::Silence;
+use super::silence::{Sign, Silences};
 use super::slab::Key;
 use super::statistics::DropReason;
 use super::worker::{Transmit, Worker};
@@ -160,7 +160,7 @@ impl Worker {
             // It has changed nothing.
             IceOutcome::Dropped(_) => return Err(DropReason::NotAuthentic),
             IceOutcome::Refused { .. } => {}
-            IceOutcome::Accepted(_) => session.silence.end(self.emptied_at, now),
+            IceOutcome::Accepted(_) => session.silences.end(path, Sign::Alone, self.emptied_at, now),
         }
         self.after_connection_work(now, key);
         // The last to prove itself from an address has it, also where another has had it since.
@@ -266,8 +266,10 @@ impl Worker {
         let Some(session) = participant.session.as_mut() else { return };
         session.is_up = true;
         // Before, nothing could be sent that opens.
-        session.silence = Silence::default();
-        session.silence.end(self.emptied_at, now);
+        session.silences = Silences::default();
+        if let Some(path) = session.leg.path() {
+            session.silences.end(path, Sign::Alone, self.emptied_at, now);
+        }
         let trip = session.leg.connection().and_then(|connection| connection.handshake_trip());
         session.round_trip.assume(trip);
         let epoch = session.epoch;

@@ -6,6 +6,7 @@ use super::mirror::cross;
 use super::outbox::{Purpose, Waiting};
 use super::participant::Participant;
 use super::ring::{AUDIO_PACKETS, PacketInfo, VIDEO_PACKETS};
+use super::silence::Sign;
 use super::slab::Key;
 use super::statistics::DropReason;
 use super::stream::Stream;
@@ -63,7 +64,7 @@ impl Worker {
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
         let opened = session.leg.open_rtp(now, path, datagram)?;
         session.budget.spend(left);
-        session.hear(self.emptied_at, now);
+        session.hear(path, Sign::Media, self.emptied_at, now);
         let packet = datagram.get(..opened.len).unwrap_or_default();
         let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;
         self.statistics.media_in += 1;
@@ -72,7 +73,7 @@ impl Worker {
             session.arrivals.note(number, now);
         }
         let mut incoming = session.intake.receive(now, opened, &view)?;
-        incoming.late = incoming.late.map(|late| late.or_held(|| session.silence.held(now)));
+        incoming.late = incoming.late.map(|late| late.or_held(|| session.silences.held(path, now)));
         let line = session.intake.lines.get_mut(incoming.line).ok_or(DropReason::UnknownSsrc)?;
         incoming.is_greedy = if line.kind.is_video() {
             // A part of its pictures shows nobody anything, and fills the links of all who watch others.

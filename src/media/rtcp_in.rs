@@ -4,6 +4,7 @@ use super::congestion::MAX_TOLD;
 use super::feedback::{SenderClock, middle_of};
 use super::outbox::{Purpose, Waiting};
 use super::participant::Participant;
+use super::silence::Sign;
 use super::slab::Key;
 use super::statistics::DropReason;
 use super::worker::Worker;
@@ -35,7 +36,7 @@ impl Worker {
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
         let len = session.leg.open_rtcp(now, path, datagram)?;
         session.budget.spend(left);
-        session.hear(self.emptied_at, now);
+        session.hear(path, Sign::Alone, self.emptied_at, now);
         let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
         for packet in packets(datagram.get(..len).unwrap_or_default()) {
             match packet {

@@ -10,11 +10,11 @@ use super::intake::Intake;
 use super::leg::Leg;
 use super::outbox::Outbox;
 use super::pace::Pace;
-use super::silence::Silence;
+use super::silence::{Sign, Silences};
 use super::slot::Slot;
 use crate::base::{Bucket, Epoch, Ssrc, Time};
-use crate::transport::Negotiated;
 use crate::transport::ice::CONSENT;
+use crate::transport::{Negotiated, Path};
 use crate::wire::rtcp::Arrivals;
 
 /// The share of what a listener was sent that it may ask for again, in percent.
@@ -148,7 +148,7 @@ pub(super) struct Session {
     pub(super) handshakes: Waiting,
     /// When the last authentic packet came.
     pub(super) heard_at: Time,
-    pub(super) silence: Silence,
+    pub(super) silences: Silences,
     pub(super) budget: SendBudget,
     pub(super) intake: Intake,
     pub(super) slots: Vec<Slot>,
@@ -185,9 +185,9 @@ impl Session {
     }
 
     /// An authentic packet has come, at some time between these two.
-    pub(super) fn hear(&mut self, earliest: Time, now: Time) {
+    pub(super) fn hear(&mut self, path: Path, sign: Sign, earliest: Time, now: Time) {
         self.heard_at = now;
-        self.silence.end(earliest, now);
+        self.silences.end(path, sign, earliest, now);
     }
 
     /// Whether it is sent to this address, and has shown lately that it is there.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::base::Time;
 use crate::base::plant::{self, Plant};
+use crate::transport::Path;
 use crate::transport::ice::CONSENT;
 
 /// A pause that is worth a note, since who hears somebody reports more often; and by how much a packet may be
@@ -16,40 +17,96 @@ const EMPTIES_IN_ITS_LENGTHS: u32 = 6;
 /// anybody: a connection without checks is over by then (RFC 7675).
 const LONGEST: Duration = CONSENT;
 
-/// The last silences of a participant, as far as they may be of one queue.
+/// Ways whose silences are told apart: that of the media, the one before it, and others that are kept alive.
+const MOST_PATHS: usize = 4;
+
+/// What came of a participant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// A check or a report: these come one by one, seconds apart.
+    Alone,
+    /// Media, which people send all the time while they send any: one packet between two silences is what came
+    /// through of many.
+    Media,
+}
+
+/// The silences of a participant on each of its ways: what is held up on one has not come because something did
+/// on another.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Silences {
+    /// The last that something came on is the first.
+    paths: Vec<(Path, Silence)>,
+}
+
+impl Silences {
+    /// Takes note that something authentic has come on a path, at some time between these two: a worker may have
+    /// been busy meanwhile.
+    pub(super) fn end(&mut self, path: Path, sign: Sign, earliest: Time, now: Time) {
+        match self.paths.first_mut() {
+            Some((last, silence)) if *last == path => silence.end(sign, earliest, now),
+            _ => self.end_elsewhere(path, sign, earliest, now),
+        }
+    }
+
+    fn end_elsewhere(&mut self, path: Path, sign: Sign, earliest: Time, now: Time) {
+        let mut silence = match self.paths.iter().position(|(known, _)| *known == path) {
+            Some(at) => self.paths.remove(at).1,
+            // Nothing was sent on this one before what came last on another.
+            None => Silence {
+                heard_at: self.paths.iter().filter_map(|(_, one)| one.heard_at).max(),
+                ..Silence::default()
+            },
+        };
+        silence.end(sign, earliest, now);
+        self.paths.truncate(MOST_PATHS - 1);
+        self.paths.insert(0, (path, silence));
+    }
+
+    /// How late what comes now on a path may be at the most. What was sent before the silence has come before it,
+    /// but for what was overtaken.
+    pub(super) fn held(&self, path: Path, now: Time) -> Duration {
+        self.paths
+            .iter()
+            .find(|(known, _)| *known == path)
+            .map_or(Duration::ZERO, |(_, silence)| silence.held(now))
+    }
+}
+
+/// The last silences of one way, as far as they may be of one queue.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Silence {
+struct Silence {
     /// When something authentic came last at the earliest, if ever.
     heard_at: Option<Time>,
     /// When the first began, and the last ended.
     since: Time,
     ended_at: Option<Time>,
     longest: Duration,
-    /// Datagrams that came behind the last: where there were several, a silence that follows soon is of the same
-    /// queue. Checks come one by one.
-    behind: u8,
+    /// Whether so much came behind the last that a silence which follows soon is of the same queue: media, or
+    /// several of what comes alone.
+    alone_behind: u8,
+    has_media_behind: bool,
 }
 
 impl Silence {
-    /// Takes note that something authentic has come, at some time between these two: a worker may have been
-    /// busy meanwhile.
-    pub(super) fn end(&mut self, earliest: Time, now: Time) {
+    fn end(&mut self, sign: Sign, earliest: Time, now: Time) {
         let heard_at = self.heard_at.replace(earliest).unwrap_or(earliest);
         let silent = now.since(heard_at);
         if silent >= LONG {
-            if self.behind > 1 && self.may_empty(now) && now.since(self.since) < LONGEST {
+            let is_of_one = self.has_media_behind || self.alone_behind > 1;
+            if is_of_one && self.may_empty(now) && now.since(self.since) < LONGEST {
                 self.longest = self.longest.max(silent);
             } else {
                 (self.since, self.longest) = (heard_at, silent);
             }
-            (self.ended_at, self.behind) = (Some(now), 0);
+            (self.ended_at, self.alone_behind, self.has_media_behind) = (Some(now), 0, false);
         }
-        self.behind = self.behind.saturating_add(1);
+        match sign {
+            Sign::Alone => self.alone_behind = self.alone_behind.saturating_add(1),
+            Sign::Media => self.has_media_behind = true,
+        }
     }
 
-    /// How late what comes now may be at the most. What was sent before the silence has come before it, but for
-    /// what was overtaken.
-    pub(super) fn held(&self, now: Time) -> Duration {
+    fn held(&self, now: Time) -> Duration {
         if self.may_empty(now) && !plant::is(Plant::HeldBelieved) {
             now.since(self.since) + LONG
         } else {
@@ -73,7 +130,7 @@ mod tests {
 
     fn silence(media_at: &[u64]) -> Silence {
         let mut silence = Silence::default();
-        media_at.iter().for_each(|ms| silence.end(at(*ms), at(*ms)));
+        media_at.iter().for_each(|ms| silence.end(Sign::Media, at(*ms), at(*ms)));
         silence
     }
 
@@ -98,16 +155,55 @@ mod tests {
     #[test]
     fn what_a_busy_worker_takes_late_may_have_come_early() {
         let mut silence = silence(&[0]);
-        silence.end(at(100), at(1_500));
-        silence.end(at(1_500), at(1_600));
-        assert_eq!(silence.held(at(1_600)), Duration::from_millis(2_000));
+        silence.end(Sign::Media, at(100), at(1_500));
+        silence.end(Sign::Media, at(1_500), at(1_600));
+        assert_eq!(silence.held(at(1_600)), Duration::from_millis(2_100));
     }
 
     #[test]
     fn checks_alone_are_no_queue() {
         let mut silence = silence(&[0]);
-        [5_000, 10_000, 15_000].iter().for_each(|ms| silence.end(at(*ms), at(*ms)));
-        silence.end(at(16_000), at(16_000));
+        for ms in [5_000, 10_000, 15_000] {
+            silence.end(Sign::Alone, at(ms), at(ms));
+        }
+        silence.end(Sign::Media, at(16_000), at(16_000));
         assert_eq!(silence.held(at(16_000)), Duration::from_millis(1_500));
+    }
+
+    #[test]
+    fn one_packet_between_two_silences_is_of_their_queue() {
+        assert_eq!(silence(&[0, 2_000, 5_000]).held(at(5_000)), Duration::from_millis(5_500));
+    }
+
+    /// The ways of a telephone that has two networks.
+    fn path(port: u16) -> Path {
+        Path { remote: (std::net::Ipv4Addr::LOCALHOST, port).into(), local: None }
+    }
+
+    #[test]
+    fn what_comes_on_one_way_ends_no_silence_of_another() {
+        let mut silences = Silences::default();
+        silences.end(path(1), Sign::Media, at(0), at(0));
+        for ms in [900, 1_900, 2_900, 3_900] {
+            silences.end(path(2), Sign::Alone, at(ms), at(ms));
+        }
+        silences.end(path(1), Sign::Media, at(4_000), at(4_000));
+        assert_eq!(silences.held(path(1), at(4_000)), Duration::from_millis(4_500));
+        assert_eq!(silences.held(path(3), at(4_000)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_way_that_is_new_may_have_held_up_what_came_behind_the_last_on_another() {
+        let mut silences = Silences::default();
+        [0, 300, 600].iter().for_each(|ms| silences.end(path(1), Sign::Media, at(*ms), at(*ms)));
+        silences.end(path(2), Sign::Media, at(4_600), at(4_600));
+        assert_eq!(silences.held(path(2), at(4_600)), Duration::from_millis(4_500));
+    }
+
+    #[test]
+    fn a_few_ways_are_known() {
+        let mut silences = Silences::default();
+        (0..100).for_each(|port| silences.end(path(port), Sign::Alone, at(0), at(0)));
+        assert_eq!(silences.paths.len(), MOST_PATHS);
     }
 }

@@ -35,6 +35,8 @@ pub(super) enum Event {
     Return { person: usize },
     /// A person's link comes back, and its media has never been away.
     Reattach { person: usize },
+    /// A person makes another media connection, though the one that it has is well.
+    ConnectAnew { person: usize },
     /// A worker wakes up that was stuck.
     Wake { worker: usize, generation: u64 },
     /// The script goes on.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use super::egress::{Egress, Sort, sort_of};
 use super::placements::{Placements, Tag};
 use super::violation::{Invariant, Violations};
-use crate::base::{ClientId, Epoch, Kind, ParticipantId, Time};
+use crate::base::{ClientId, Epoch, GroupId, Kind, ParticipantId, Time};
 use crate::client::Heard;
 use crate::media::{DropReason, WorkerStatistics};
 use crate::message::{MediaCommand, SlotLine, SrtpProfile};
@@ -20,6 +20,8 @@ pub(super) struct Judge {
     pub(super) violations: Violations,
     pub(super) placements: Placements,
     clients: HashMap<ClientId, ParticipantId>,
+    /// The room that each group is, as people were told: the tag of its id.
+    rooms: BTreeMap<GroupId, u64>,
     egress: Vec<Egress>,
     /// Media packets that each worker was seen to send since it was made.
     sent: Vec<u64>,
@@ -36,6 +38,7 @@ impl Judge {
             violations: Violations::new(start),
             placements: Placements::new(workers),
             clients: HashMap::new(),
+            rooms: BTreeMap::new(),
             egress: (0..people).map(|_| Egress::default()).collect(),
             sent: vec![0; workers],
             heard: 0,
@@ -71,6 +74,20 @@ impl Judge {
     /// Control has answered a move, or told of a placement.
     pub(super) fn told(&mut self, now: Time, participant: ParticipantId, epoch: Option<Epoch>) {
         self.placements.check_applied(now, participant, epoch, &mut self.violations);
+    }
+
+    /// A person believes from now on that a placement of its is in a room, and marks what it sends so: all who
+    /// are placed in its group have to believe the same.
+    pub(super) fn believed(&mut self, now: Time, client: ClientId, epoch: Epoch, room: u64) {
+        let participant = self.clients.get(&client).copied();
+        let group = participant.and_then(|id| self.placements.group_of(id, epoch));
+        let Some((participant, group)) = participant.zip(group) else { return };
+        let known = *self.rooms.entry(group).or_insert(room);
+        if known != room {
+            self.violations.note(now, Invariant::I2, || {
+                format!("participant {participant} in group {group} believes to be in another room than others of it")
+            });
+        }
     }
 
     /// A worker was stuck, or a network holds things up: for a while, what has come meanwhile leaves at once.

@@ -22,6 +22,8 @@ pub struct SimulationOptions {
     /// Whether people send nothing before they ask for a move, on networks where a third of all that is sent takes
     /// much longer than the rest: so nobody knows how late what they send first is.
     pub first_words: bool,
+    /// Whether some who ask for a move ask for another media connection before they know what became of it.
+    pub reconnects: bool,
     /// Whether the lines of the trace are kept for [`super::Simulation::take_trace`].
     pub trace: bool,
 }
@@ -38,6 +40,7 @@ impl Default for SimulationOptions {
             hold_ms: 0,
             wraps: false,
             first_words: false,
+            reconnects: false,
             trace: false,
         }
     }

@@ -139,7 +139,9 @@ impl Placements {
     ) {
         match command {
             MediaCommand::Connect(connect) => {
-                self.place(now, worker, &connect.placement, Some(true));
+                if self.place(now, worker, &connect.placement, Some(true)) {
+                    self.check_one_group(now, worker, &connect.placement, violations);
+                }
             }
             MediaCommand::Mirror { placement, .. } => {
                 self.place(now, worker, placement, Some(false));

@@ -90,6 +90,9 @@ impl Simulation {
             if self.options.first_words {
                 self.hold_up_who_moves(at);
             }
+            if let Some(later) = self.trouble.connects_anew_after(self.options.reconnects) {
+                self.after(later, Event::ConnectAnew { person: at });
+            }
             if !has_sent {
                 self.speak(at);
                 self.pump(at);
@@ -248,6 +251,7 @@ impl Simulation {
             self.trace.line(self.now, format_args!("person {at} is told of {epoch} in {room}: {text}"));
         }
         let place = Place { client, room: room_tag(&room), epoch: Epoch(epoch) };
+        self.judge.believed(self.now, client, place.epoch, place.room);
         if let Some(participant) = &mut person.participant {
             participant.slots(place, &claims);
             // What was on the way before is asked for after the move: it is not to come.

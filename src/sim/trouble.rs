@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::event::{Event, Uplink};
+use super::person::Person;
 use super::world::{Phase, ROOM, Simulation};
 use crate::base::{Random, Time};
 use crate::message::{MediaCommand, Method};
@@ -51,6 +52,12 @@ impl Trouble {
     /// Whether new rooms let in only whom somebody invites.
     pub(super) fn closes_rooms(&mut self, is_on: bool) -> bool {
         is_on && self.random.below(4) == 0
+    }
+
+    /// When somebody who asks for a move asks for another connection as well, if ever.
+    pub(super) fn connects_anew_after(&mut self, is_on: bool) -> Option<Duration> {
+        let is_one = is_on && self.random.below(8) == 0;
+        is_one.then(|| Duration::from_micros(self.random.below(40_000)))
     }
 
     /// Whether somebody asks after a move for what was before it.
@@ -123,6 +130,13 @@ impl Simulation {
         };
         self.open_link(at);
         self.request(at, Method::JoinRoom, json!({"resume": resume}));
+    }
+
+    /// Somebody who is here makes another media connection.
+    pub(super) fn connect_anew(&mut self, at: usize) {
+        if self.people.get(at).is_some_and(Person::is_here) {
+            self.reconnect_media(at);
+        }
     }
 
     /// What somebody is sent on its link comes late for a while.

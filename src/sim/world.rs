@@ -265,6 +265,7 @@ impl Simulation {
             Event::ControlTimer => self.control_timer(),
             Event::Return { person } => self.come(person),
             Event::Reattach { person } => self.reattach(person),
+            Event::ConnectAnew { person } => self.connect_anew(person),
             Event::Wake { worker, generation } => self.wake(worker, generation),
             Event::Step => self.step(),
             Event::Check => {

@@ -6,7 +6,7 @@ use anteroom::base::{GroupId, Kind, WorkerId};
 use anteroom::message::{ControlInput, Frame, MediaReport, Method, Role};
 use serde_json::{Value, json};
 
-use crate::stories::{enter, entry, invite, make_room};
+use crate::stories::{enter, entry, invite, make_room, room_id};
 use crate::world::{Person, Step, World};
 
 const FIRST: WorkerId = WorkerId(0);
@@ -211,33 +211,65 @@ fn event(frame: Frame) -> Option<(&'static str, Value)> {
 }
 
 #[test]
-fn who_reconnects_while_a_move_waits_for_another_worker_is_told_of_the_new_slots_from_then_on() {
+fn who_reconnects_in_the_middle_of_a_move_is_connected_where_it_led() {
+    // Two steps of three workers; Gus comes with a new connection before any, between two, or behind the last.
+    for done in 0..6 {
+        let (mut world, [_, gus, _], room) = hall();
+        world.manners.moves = false;
+        let join = world.send(gus.link, Method::JoinBreakOutRoom, entry(&room));
+        let steps = [FIRST, SECOND, THIRD, SECOND, FIRST, THIRD];
+        for worker in &steps[..done] {
+            assert!(world.step(*worker));
+        }
+        let participant = world.view().seats[&gus.client()].participant;
+        let before = world.known[&participant].placement;
+        let link = world.open("back", Role::Participant);
+        let back = world.send(link, Method::JoinRoom, json!({"resume": gus.resume, "sdp": "offer"}));
+        for worker in &steps[done..] {
+            assert_eq!(world.acks(link, &back).len(), 0, "it waits, after {done} steps");
+            assert!(world.step(*worker));
+        }
+        assert_eq!(world.acks(gus.link, &join)[0].2["result"], 0);
+        let ack = world.ack(link, &back);
+        assert_eq!(
+            (&ack["result"], &ack["room"]["room_id"]),
+            (&json!(0), &json!(room)),
+            "after {done} steps"
+        );
+        let placement = world.known[&participant].placement;
+        assert!(placement.epoch > before.epoch && ack["epoch"] == placement.epoch.0);
+        assert_eq!(world.view().media[&gus.client()].group, Some(placement.group), "after {done} steps");
+        assert_eq!(world.view().seats[&gus.client()].breakout(), Some(room_id(&room)));
+        let gus = world.seated(link, &ack);
+
+        let (epoch, group) = (placement.epoch, placement.group);
+        world.report(MediaReport::Slots { participant, epoch, group, slots: vec![] });
+        assert_eq!(world.told(&gus, "slots").len(), 1);
+        world.landed.clear();
+        world.input(ControlInput::Told { link: gus.link, epoch });
+        assert_eq!(world.landed, [(participant, epoch)]);
+        let again = world.open("back", Role::Participant);
+        let ack = world.ask(again, Method::JoinRoom, json!({"resume": gus.resume}));
+        assert_eq!((&ack["epoch"], &ack["slots"]), (&json!(epoch.0), &json!([])));
+    }
+}
+
+#[test]
+fn who_gives_up_a_reconnection_that_waits_keeps_the_connection_that_is_there() {
     let (mut world, [_, gus, _], room) = hall();
     world.manners.moves = false;
     let join = world.send(gus.link, Method::JoinBreakOutRoom, entry(&room));
-    for worker in [FIRST, SECOND, THIRD] {
+    let link = world.open("back", Role::Participant);
+    world.send(link, Method::JoinRoom, json!({"resume": gus.resume, "sdp": "offer"}));
+    world.close(link);
+    for worker in [FIRST, SECOND, THIRD, FIRST, SECOND, THIRD] {
         assert!(world.step(worker));
     }
-    // The own worker has placed Gus, another is slow, and Gus comes with a new connection.
-    assert!(world.step(SECOND));
-    let gus = world.come_back(&gus, Some("offer"));
-    assert!(world.step(FIRST) && world.step(THIRD));
     assert_eq!(world.ack(gus.link, &join)["result"], 0);
-    let participant = world.view().seats[&gus.client()].participant;
-    let placement = world.known[&participant].placement;
-    let told = world.told(&gus, "slots");
-    let newest = (&told[0]["epoch"], &told[0]["room_id"], &told[0]["slots"].as_array().unwrap().len());
-    assert_eq!(newest, (&json!(placement.epoch.0), &json!(room), &2), "those of the new connection");
-
-    let (epoch, group) = (placement.epoch, placement.group);
-    world.report(MediaReport::Slots { participant, epoch, group, slots: vec![] });
-    assert_eq!(world.told(&gus, "slots").len(), 1);
-    world.landed.clear();
-    world.input(ControlInput::Told { link: gus.link, epoch });
-    assert_eq!(world.landed, [(participant, epoch)]);
-    let again = world.open("back", Role::Participant);
-    let ack = world.ask(again, Method::JoinRoom, json!({"resume": gus.resume}));
-    assert_eq!((&ack["epoch"], &ack["slots"]), (&json!(epoch.0), &json!([])));
+    let seat = &world.view().seats[&gus.client()];
+    assert_eq!(seat.breakout(), Some(room_id(&room)));
+    let epoch = world.known[&seat.participant].placement.epoch.0;
+    assert_eq!(world.told(&gus, "slots")[0]["epoch"], epoch, "no other connection");
 }
 
 #[test]

@@ -47,6 +47,7 @@ fn meeting_of(bug: Plant, seed: u64) -> SimulationOptions {
         Plant::FirstPacketBelieved | Plant::HeldBelieved => {
             SimulationOptions { first_words: true, moves: 1_500, participants: 50, workers: 1, ..usual }
         }
+        Plant::ConnectBetween => SimulationOptions { reconnects: true, moves: 1_500, ..usual },
         // This one shows at the end.
         Plant::GroupKept => SimulationOptions { moves: 50, ..usual },
         _ => usual,

@@ -90,6 +90,12 @@ fn committed_seeds_pass() {
     for seed in 14..16 {
         sum.run(SimulationOptions { first_words: true, ..short(seed, 1 + u16::try_from(seed % 2).unwrap()) });
     }
+    for seed in 16..18 {
+        sum.run(SimulationOptions {
+            reconnects: true,
+            ..short(seed, 1 + u16::try_from(seed % 2).unwrap() * 2)
+        });
+    }
     // With everything that can happen, so that every invariant is looked at.
     sum.run(SimulationOptions { moves: 1_200, participants: 50, ..short(13, 3) });
     let looked_at = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 17, 18, 19, 21];
@@ -113,6 +119,7 @@ fn fresh(seed: u64) -> SimulationOptions {
         loss: f64::from(one_of(&[5, 5, 20, 50])) / 1_000.0,
         hold_ms: u64::from(one_of(&[0, 0, 0, 10])),
         first_words: one_of(&[0, 0, 0, 1]) == 1,
+        reconnects: one_of(&[0, 1]) == 1,
         ..SimulationOptions::default()
     }
 }
@@ -123,14 +130,15 @@ fn storms_of_fresh_seeds(seeds: impl Iterator<Item = u64>, wanted: u64) -> Sum {
     for seed in seeds {
         let mut options = fresh(seed);
         options.moves = options.moves.min((wanted - sum.moves).max(150));
-        let SimulationOptions { moves, participants, workers, loss, hold_ms, first_words, .. } = options;
-        let first_words = if first_words { " --first-words" } else { "" };
+        let SimulationOptions { moves, participants, workers, loss, hold_ms, .. } = options;
+        let first_words = if options.first_words { " --first-words" } else { "" };
+        let reconnects = if options.reconnects { " --reconnects" } else { "" };
         // Not through println, which is shown of failed tests only.
         let mut out = std::io::stderr();
         writeln!(
             out,
             "fresh: simulate --seed {seed} --moves {moves} --participants {participants} --workers {workers} \
-             --loss {loss} --hold-ms {hold_ms}{first_words}"
+             --loss {loss} --hold-ms {hold_ms}{first_words}{reconnects}"
         )
         .unwrap();
         sum.run(options);

@@ -8,7 +8,7 @@ use crate::base::plant::{self, Plant};
 /// How long the fastest packet counts: clocks drift, and ways change. Who was silent for longer is learnt again.
 const REMEMBERED: u64 = 10_000_000;
 /// What seems to be later than this is a clock that was set anew, or stood still, or was held up while nothing
-/// came of its sender (see [`Silence`](crate::media::silence::Silence)). Up to here a packet is as late as it
+/// came of its sender (see [`Silences`](crate::media::silence::Silences)). Up to here a packet is as late as it
 /// seems, though its clock may just have stood still; then people hear the one who moves some seconds later, and
 /// never from where it was.
 const MOST_MS: u32 = 3_000;

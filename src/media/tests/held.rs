@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::world::{LOUD, World};
 use crate::base::{GroupId, Kind, KindSet, ParticipantId};
+use crate::media::silence::Sign;
 use crate::message::SrtpProfile;
 
 /// Somebody talks all the time, a network holds everything up for `stall_ms`, somebody is moved a second into
@@ -86,7 +87,8 @@ fn a_handshake_that_takes_long_holds_no_words_up() {
     world.move_to(&[(1, 2)], KindSet::ALL);
     let key = world.worker.by_id[&ParticipantId(1)];
     let session = world.worker.participants.get_mut(key).unwrap().session.as_mut().unwrap();
-    session.silence.end(world.now, world.now);
+    let path = session.leg.path().unwrap();
+    session.silences.end(path, Sign::Media, world.now, world.now);
     world.pass(700);
     world.worker.come_up(world.now, key, SrtpProfile::AeadAes128Gcm);
     world.say(1, LOUD);
