@@ -27,6 +27,12 @@ impl Bucket {
         (less.full_at.since(now) <= self.fills_in).then_some(less)
     }
 
+    /// How long it takes to be full again.
+    #[must_use]
+    pub fn fills_up_in(&self, now: Time) -> Duration {
+        self.full_at.since(now)
+    }
+
     /// Takes so much out of it, if it is there.
     pub fn take(&mut self, now: Time, amount: u64) -> bool {
         let less = self.without(now, amount);

@@ -63,7 +63,7 @@ impl Worker {
             .ok_or(DropReason::UnknownSource)?;
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
         let opened = session.leg.open_rtp(now, path, datagram)?;
-        session.budget.spend(left);
+        session.budget.spend(now, left);
         session.hear(path, Sign::Media, self.emptied_at, now);
         let packet = datagram.get(..opened.len).unwrap_or_default();
         let view = RtpView::parse(packet).map_err(|_| DropReason::Malformed)?;

@@ -35,7 +35,7 @@ impl Worker {
             .ok_or(DropReason::UnknownSource)?;
         let left = session.budget.without(now, datagram.len()).ok_or(DropReason::OverRate)?;
         let len = session.leg.open_rtcp(now, path, datagram)?;
-        session.budget.spend(left);
+        session.budget.spend(now, left);
         session.hear(path, Sign::Alone, self.emptied_at, now);
         let (mut malformed, mut asked, mut left) = (false, MAX_ASKED, MAX_TOLD);
         for packet in packets(datagram.get(..len).unwrap_or_default()) {

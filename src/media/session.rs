@@ -57,6 +57,9 @@ const LEAST_COST: usize = 800;
 /// network that had held packets up.
 const BURST: Duration = Duration::from_millis(500);
 
+/// A budget that takes longer than this to be there again is spent but for a sixty-fourth.
+const NEXT_TO_NOTHING: Duration = Duration::from_micros(492_187);
+
 /// How long one counts as greedy after having sent too much.
 const GREEDY: Duration = Duration::from_secs(1);
 
@@ -74,17 +77,16 @@ impl SendBudget {
 
     /// What is left without a datagram, if that may be sent: what is too much need not be opened. Only what
     /// is [spent](Self::spend) counts: what is authentic, or somebody else's junk could use it up.
-    pub(super) fn without(&mut self, now: Time, len: usize) -> Option<Bucket> {
-        let cost = u64::try_from(len.max(LEAST_COST)).unwrap_or(u64::MAX);
-        let left = self.bucket.without(now, cost);
-        if left.is_none() {
-            self.greedy_until = now + GREEDY;
-        }
-        left
+    pub(super) fn without(&self, now: Time, len: usize) -> Option<Bucket> {
+        self.bucket.without(now, u64::try_from(len.max(LEAST_COST)).unwrap_or(u64::MAX))
     }
 
-    /// Notes what is left.
-    pub(super) const fn spend(&mut self, left: Bucket) {
+    /// Notes what is left. Who has left next to nothing sends too much: what is beyond that is not even opened,
+    /// and could be anybody's.
+    pub(super) fn spend(&mut self, now: Time, left: Bucket) {
+        if left.fills_up_in(now) > NEXT_TO_NOTHING {
+            self.greedy_until = now + GREEDY;
+        }
         self.bucket = left;
     }
 
@@ -203,7 +205,7 @@ mod tests {
     use super::*;
 
     fn passes(budget: &mut SendBudget, now: Time, len: usize) -> bool {
-        budget.without(now, len).map(|left| budget.spend(left)).is_some()
+        budget.without(now, len).map(|left| budget.spend(now, left)).is_some()
     }
 
     #[test]
@@ -231,6 +233,16 @@ mod tests {
         let calm =
             (0..10_000).filter(|packet| passes(&mut budget, Time(1_000_000 + packet * 1_000), 1_250)).count();
         assert_eq!(calm, 10_000, "10 Mbit/s");
+    }
+
+    #[test]
+    fn who_sends_too_much_is_greedy_and_nobody_is_by_what_others_send() {
+        let (mut budget, now) = (SendBudget::new(20_000), Time(1_000_000));
+        // Nine tenths of what is there, and a datagram of 64 KiB that nobody has opened.
+        assert!((0..900).all(|_| passes(&mut budget, now, 1_250)));
+        assert!((0..1_000).all(|_| budget.without(now, 1 << 18).is_none()) && !budget.is_greedy(now));
+        assert!((0..95).all(|_| passes(&mut budget, now, 1_250)) && budget.is_greedy(now));
+        assert!(!budget.is_greedy(now + GREEDY));
     }
 
     #[test]
