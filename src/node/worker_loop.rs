@@ -213,8 +213,15 @@ impl WorkerLoop {
             }
             self.apply_waiting_commands();
             self.take_handovers(handed);
+            // It may have been replaced in the middle of what it did last, each time.
+            if !self.is_current() {
+                return WorkerEnd::Fenced;
+            }
             self.receive().await;
             self.handle_timeout();
+            if !self.is_current() {
+                return WorkerEnd::Fenced;
+            }
             self.hand_over();
             if !self.transmit().await {
                 return WorkerEnd::Fenced;
@@ -375,12 +382,12 @@ impl WorkerLoop {
 
     /// Sends what there is; false if this thread may not send any more.
     async fn transmit(&mut self) -> bool {
-        if !self.is_current() {
-            return false;
-        }
         let now = self.clock.now();
         self.sender.begin_batch(now);
         while let Some(run) = self.worker.poll_transmit(now, &mut self.send_buffer) {
+            if !self.is_current() {
+                return false;
+            }
             let contents = self.send_buffer.get(..run.len).unwrap_or_default();
             self.sender.send(&run.path, contents, run.segment_size).await;
         }
