@@ -40,7 +40,8 @@ pub(super) async fn create_room(
     let reply = ask(&doors, AdminRequest::CreateRoom { name, settings: Some(settings) }).await?;
     match reply {
         AdminReply::Created { name, settings } => {
-            Ok((StatusCode::CREATED, Json(json!({"name": name, "settings": settings}))).into_response())
+            let made = json!({"name": name, "settings": settings});
+            Ok((StatusCode::CREATED, Json(or_unkept(&doors, made))).into_response())
         }
         other => Err(unexpected(other)),
     }
@@ -54,7 +55,7 @@ pub(super) async fn delete_room(
 ) -> Result<Response, HttpRefusal> {
     check_key(&doors, &headers)?;
     match ask(&doors, AdminRequest::DeleteRoom { name: name.clone() }).await? {
-        AdminReply::Deleted => Ok(Json(json!({"deleted": name})).into_response()),
+        AdminReply::Deleted => Ok(Json(or_unkept(&doors, json!({"deleted": name}))).into_response()),
         other => Err(unexpected(other)),
     }
 }
@@ -137,6 +138,16 @@ fn read_room(body: &[u8], defaults: &RoomSettings) -> Result<(String, RoomSettin
 
 async fn ask(doors: &Doors, request: AdminRequest) -> Result<AdminReply, HttpRefusal> {
     doors.doorway.admin(request).await.map_err(|_| HttpRefusal::stopping())
+}
+
+/// What was done, with a word where it would not survive a crash because the store cannot be written.
+fn or_unkept(doors: &Doors, mut done: Value) -> Value {
+    if let Value::Object(done) = &mut done
+        && !doors.doorway.keeps()
+    {
+        done.insert("kept".to_owned(), json!(false));
+    }
+    done
 }
 
 fn unexpected(reply: AdminReply) -> HttpRefusal {

@@ -178,15 +178,20 @@ impl Doorway {
         self.shared.keeps.store(keeps, Ordering::Relaxed);
     }
 
+    /// Whether what is told now is kept.
+    pub(super) fn keeps(&self) -> bool {
+        self.shared.keeps.load(Ordering::Relaxed)
+    }
+
     /// Why clients are not welcome; nothing while they are.
     #[must_use]
     pub fn is_unready(&self) -> Option<&'static str> {
-        let Shared { ready, keeps, .. } = &*self.shared;
+        let ready = &self.shared.ready;
         if self.is_stopping() {
             Some("the server is stopping")
         } else if !ready.load(Ordering::Relaxed) {
             Some("a media worker is being started")
-        } else if !keeps.load(Ordering::Relaxed) {
+        } else if !self.keeps() {
             Some("the store cannot be written to")
         } else {
             None

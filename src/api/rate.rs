@@ -45,6 +45,9 @@ const FRAMES_PER_SECOND: u64 = 1_000;
 /// Frames that are read at once.
 const FRAME_BURST: u64 = 2_000;
 
+/// Bytes of a message with which it counts as one frame more: reading it costs so much.
+pub(super) const FRAME_BYTES: usize = 4_096;
+
 /// What may be read of a link. What is too much is not refused: it stays in the client's own connection
 /// until [its time](Bucket::charge) comes.
 pub(super) const fn frame_rate() -> Bucket {

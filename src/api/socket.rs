@@ -20,7 +20,7 @@ use tokio::time::{Instant, Interval, MissedTickBehavior, Sleep, interval_at, sle
 use super::inbound::{read_request, too_many};
 use super::link::{Link, LinkEnd, placement_of};
 use super::origin;
-use super::rate::{RequestRate, cost_of, frame_rate};
+use super::rate::{FRAME_BYTES, RequestRate, cost_of, frame_rate};
 use super::refuse::HttpRefusal;
 use super::router::Doors;
 use super::token::TokenRefusal;
@@ -224,14 +224,19 @@ impl Conversation {
     }
 
     /// The client's next message. Every frame counts, so that pings and pieces of messages are no
-    /// cheaper for who floods than requests are.
+    /// cheaper for who floods than requests are, and a long one as several.
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Result<Incoming, Broken>> {
         if let Some(pause) = &mut self.pause {
             ready!(pause.as_mut().poll(cx));
             self.pause = None;
         }
         let message = self.socket.poll_read(cx);
-        let due = self.frames.charge(self.clock.now(), self.socket.take_frames());
+        let long = match &message {
+            Poll::Ready(Ok(Incoming::Text(text))) => text.len() / FRAME_BYTES,
+            _ => 0,
+        };
+        let frames = self.socket.take_frames().saturating_add(u64::try_from(long).unwrap_or(u64::MAX));
+        let due = self.frames.charge(self.clock.now(), frames);
         self.pause = due.map(|due| Box::pin(sleep(self.clock.until(due))));
         message
     }

@@ -136,9 +136,13 @@ async fn f06_a_store_that_is_slow_holds_nobody_up_for_long() {
     assert!(!server.is_ready());
     let silent = ada.ask("setMicrophone", json!({"on": false})).await.unwrap();
     assert_eq!((&silent["result"], &silent["kept"]), (&json!(0), &json!(false)));
+    let (status, made) = server.admin("POST /v1/rooms", "{\"name\": \"hall\"}");
+    assert!(status == 201 && made.contains("\"kept\":false"), "{status} {made}");
 
     other.execute_batch("COMMIT").unwrap();
     wait_for("the store is written again", || server.is_ready());
+    let (status, gone) = server.admin("DELETE /v1/rooms/hall", "");
+    assert!(status == 200 && !gone.contains("kept"), "{status} {gone}");
     let kept = ada.ask("setCamera", json!({"on": false})).await.unwrap();
     assert_eq!((&kept["result"], kept.get("kept")), (&json!(0), None));
     server.kill();
