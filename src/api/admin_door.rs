@@ -39,9 +39,9 @@ pub(super) async fn create_room(
     let (name, settings) = read_room(&body, &doors.settings.room_defaults)?;
     let reply = ask(&doors, AdminRequest::CreateRoom { name, settings: Some(settings) }).await?;
     match reply {
-        AdminReply::Created { name, settings } => {
+        AdminReply::Created { name, settings, kept } => {
             let made = json!({"name": name, "settings": settings});
-            Ok((StatusCode::CREATED, Json(or_unkept(&doors, made))).into_response())
+            Ok((StatusCode::CREATED, Json(or_unkept(kept, made))).into_response())
         }
         other => Err(unexpected(other)),
     }
@@ -55,7 +55,7 @@ pub(super) async fn delete_room(
 ) -> Result<Response, HttpRefusal> {
     check_key(&doors, &headers)?;
     match ask(&doors, AdminRequest::DeleteRoom { name: name.clone() }).await? {
-        AdminReply::Deleted => Ok(Json(or_unkept(&doors, json!({"deleted": name}))).into_response()),
+        AdminReply::Deleted { kept } => Ok(Json(or_unkept(kept, json!({"deleted": name}))).into_response()),
         other => Err(unexpected(other)),
     }
 }
@@ -141,9 +141,9 @@ async fn ask(doors: &Doors, request: AdminRequest) -> Result<AdminReply, HttpRef
 }
 
 /// What was done, with a word where it would not survive a crash because the store cannot be written.
-fn or_unkept(doors: &Doors, mut done: Value) -> Value {
+fn or_unkept(kept: bool, mut done: Value) -> Value {
     if let Value::Object(done) = &mut done
-        && !doors.doorway.keeps()
+        && !kept
     {
         done.insert("kept".to_owned(), json!(false));
     }
@@ -160,7 +160,7 @@ fn unexpected(reply: AdminReply) -> HttpRefusal {
         }
         AdminReply::Invalid(msg) => HttpRefusal::new(StatusCode::BAD_REQUEST, "bad_parameter", msg),
         AdminReply::Created { .. }
-        | AdminReply::Deleted
+        | AdminReply::Deleted { .. }
         | AdminReply::Ended
         | AdminReply::Rooms(_)
         | AdminReply::Seated(_) => {

@@ -178,20 +178,15 @@ impl Doorway {
         self.shared.keeps.store(keeps, Ordering::Relaxed);
     }
 
-    /// Whether what is told now is kept.
-    pub(super) fn keeps(&self) -> bool {
-        self.shared.keeps.load(Ordering::Relaxed)
-    }
-
     /// Why clients are not welcome; nothing while they are.
     #[must_use]
     pub fn is_unready(&self) -> Option<&'static str> {
-        let ready = &self.shared.ready;
+        let Shared { ready, keeps, .. } = &*self.shared;
         if self.is_stopping() {
             Some("the server is stopping")
         } else if !ready.load(Ordering::Relaxed) {
             Some("a media worker is being started")
-        } else if !self.keeps() {
+        } else if !keeps.load(Ordering::Relaxed) {
             Some("the store cannot be written to")
         } else {
             None

@@ -141,6 +141,9 @@ impl Session {
         let data: Value =
             json!({"msg": msg, "result": 0, "rooms": rooms, "clients": clients, "degraded": degraded});
         self.ack_since(cx, by, &reply, before, data);
+        for client in clients {
+            self.send_offer(cx, client);
+        }
     }
 
     fn clear_room(&mut self, cx: &mut Context, room: BreakoutId, by: ClientId) {

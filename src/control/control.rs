@@ -302,7 +302,10 @@ impl Control {
     fn link_closed(&mut self, link: LinkId) {
         let Some(known) = self.cx.forget_link(link) else { return };
         if let Some((session, _)) = known.joining {
-            self.with(session, |session, cx| session.forget_fresh(cx, link));
+            self.with(session, |session, cx| {
+                session.forget_fresh(cx, link);
+                session.forget_offer(cx, link);
+            });
         }
         if let Some(SeatRef { session, client }) = known.seat {
             self.with(session, |session, cx| session.link_lost(cx, client, link));
@@ -409,12 +412,12 @@ impl Control {
                     return AdminReply::Invalid("this server has no place for another room".to_owned());
                 }
                 self.start(&name, settings.clone(), true);
-                AdminReply::Created { name, settings }
+                AdminReply::Created { name, settings, kept: true }
             }
             AdminRequest::DeleteRoom { name } => {
                 let Some(id) = self.names.get(&name).copied() else { return AdminReply::Unknown };
                 self.with(id, |session, cx| session.end(cx, EndReason::Deleted));
-                AdminReply::Deleted
+                AdminReply::Deleted { kept: true }
             }
             AdminRequest::EndRoom { name } => {
                 let Some(id) = self.names.get(&name).copied() else { return AdminReply::Unknown };

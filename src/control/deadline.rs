@@ -88,12 +88,13 @@ impl Session {
                 self.fresh_unanswered(cx, participant);
                 worker.into_iter().for_each(|worker| cx.doubt(worker));
             }
-            Deadline::Reconnect(client) | Deadline::Restart(client) => {
+            Deadline::Reconnect(client) => {
+                let worker = self.reconnect_unanswered(cx, client);
+                worker.into_iter().for_each(|worker| cx.doubt(worker));
+            }
+            Deadline::Restart(client) => {
                 let worker = self.seats.get(&client).map(|seat| seat.worker);
-                match deadline {
-                    Deadline::Reconnect(_) => self.reconnect_unanswered(cx, client),
-                    _ => self.restart_unanswered(cx, client),
-                }
+                self.restart_unanswered(cx, client);
                 worker.into_iter().for_each(|worker| cx.doubt(worker));
             }
         }

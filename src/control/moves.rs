@@ -114,9 +114,14 @@ impl Session {
         self.deadlines.set(Deadline::Batch(id), due);
     }
 
-    /// Whether some of several workers have taken somebody out of a room, or into one, and others not yet.
+    /// Whether some of several workers have taken somebody out of a room, or into one, and others not yet; also
+    /// who waits for others with whom to be brought back.
     pub(super) fn is_between_rooms(&self, client: ClientId) -> bool {
         let Some(seat) = self.seats.get(&client) else { return false };
+        // Who is brought back without a connection is in no batch, and is back with the others.
+        if self.barrier.is_some() && seat.movement.is_some() {
+            return !plant::is(Plant::ConnectBetween);
+        }
         let batch = seat.movement.as_ref().and_then(Movement::batch).and_then(|id| self.batches.get(&id));
         // What the own worker is still to do comes before what it is told now.
         let waits_for_others = |batch: &Batch| {

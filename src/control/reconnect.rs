@@ -5,9 +5,9 @@ use super::context::Context;
 use super::deadline::{ANSWER_WAIT, Deadline};
 use super::denied::Denied;
 use super::reply::{Answer, ReplyTo};
-use super::seat::{Media, Offer, Reconnect};
+use super::seat::{Media, Offer, Reconnect, Seat};
 use super::session::Session;
-use crate::base::{ClientId, Epoch};
+use crate::base::{ClientId, Epoch, LinkId, WorkerId};
 use crate::message::{self as protocol, Connect, LossReason, MediaCommand, Refusal, SdpRefusal};
 
 impl Session {
@@ -38,6 +38,7 @@ impl Session {
         if let Some(link) = cx.link_mut(reply.link) {
             link.joining = Some((self.id, reply.id.clone()));
         }
+        self.deadlines.set(Deadline::Reconnect(client), cx.now + ANSWER_WAIT);
         self.send_offer(cx, client);
         Ok(Answer::Later)
     }
@@ -62,7 +63,17 @@ impl Session {
         if let Some(connecting) = self.seats.get_mut(&client).and_then(|seat| seat.connecting.as_mut()) {
             connecting.epoch = Some(placement.epoch);
         }
-        self.deadlines.set(Deadline::Reconnect(client), cx.now + ANSWER_WAIT);
+    }
+
+    /// A link is gone: what it asked for and the worker has not been told of is nobody's wish any more.
+    pub(super) fn forget_offer(&mut self, cx: &mut Context, link: LinkId) {
+        let is_its = |seat: &&Seat| {
+            let connecting = seat.connecting.as_ref().filter(|connecting| connecting.offer.is_some());
+            connecting.is_some_and(|connecting| connecting.reply.link == link)
+        };
+        if let Some(client) = self.seats.values().find(is_its).map(|seat| seat.client) {
+            self.fail_reconnect(cx, client);
+        }
     }
 
     pub(super) fn reconnect_answered(
@@ -130,9 +141,16 @@ impl Session {
         self.ack_denied(cx, client, &connecting.reply, &Denied::from(Refusal::JoinFailed));
     }
 
-    /// Whether the worker has taken the new connection is unknown, so the seat waits for another one.
-    pub(super) fn reconnect_unanswered(&mut self, cx: &mut Context, client: ClientId) {
+    /// Whether the worker has taken the new connection is unknown, so the seat waits for another one, unless it
+    /// was not told of it. Answers the worker that has not answered.
+    pub(super) fn reconnect_unanswered(&mut self, cx: &mut Context, client: ClientId) -> Option<WorkerId> {
+        let seat = self.seats.get(&client)?;
+        let (worker, was_told) =
+            (seat.worker, seat.connecting.as_ref().is_some_and(|one| one.offer.is_none()));
         self.fail_reconnect(cx, client);
-        self.media_lost(cx, client, LossReason::Worker);
+        if was_told {
+            self.media_lost(cx, client, LossReason::Worker);
+        }
+        was_told.then_some(worker)
     }
 }

@@ -57,9 +57,6 @@ const LEAST_COST: usize = 800;
 /// network that had held packets up.
 const BURST: Duration = Duration::from_millis(500);
 
-/// A budget that takes longer than this to be there again is spent but for a sixty-fourth.
-const NEXT_TO_NOTHING: Duration = Duration::from_micros(492_187);
-
 /// How long one counts as greedy after having sent too much.
 const GREEDY: Duration = Duration::from_secs(1);
 
@@ -81,10 +78,11 @@ impl SendBudget {
         self.bucket.without(now, u64::try_from(len.max(LEAST_COST)).unwrap_or(u64::MAX))
     }
 
-    /// Notes what is left. Who has left next to nothing sends too much: what is beyond that is not even opened,
-    /// and could be anybody's.
+    /// Notes what is left. Who has left too little for another such packet sends too much: one that is beyond
+    /// what there is is not even opened, and could be anybody's.
     pub(super) fn spend(&mut self, now: Time, left: Bucket) {
-        if left.fills_up_in(now) > NEXT_TO_NOTHING {
+        let (lacks, lacked) = (left.fills_up_in(now), self.bucket.fills_up_in(now));
+        if lacks + lacks.saturating_sub(lacked) > BURST {
             self.greedy_until = now + GREEDY;
         }
         self.bucket = left;
@@ -241,8 +239,16 @@ mod tests {
         // Nine tenths of what is there, and a datagram of 64 KiB that nobody has opened.
         assert!((0..900).all(|_| passes(&mut budget, now, 1_250)));
         assert!((0..1_000).all(|_| budget.without(now, 1 << 18).is_none()) && !budget.is_greedy(now));
-        assert!((0..95).all(|_| passes(&mut budget, now, 1_250)) && budget.is_greedy(now));
+        assert!((0..100).all(|_| passes(&mut budget, now, 1_250)) && budget.is_greedy(now));
         assert!(!budget.is_greedy(now + GREEDY));
+        // Twice as much as a small budget allows, for three seconds.
+        let (mut budget, mut was_calm) = (SendBudget::new(500), 0);
+        for packet in 0..300 {
+            let now = Time(1_000_000 + packet * 10_000);
+            passes(&mut budget, now, 1_250);
+            was_calm += u64::from(!budget.is_greedy(now));
+        }
+        assert!(was_calm <= 60, "{was_calm} of 300 packets");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::base::Time;
 use crate::base::plant::{self, Plant};
 use crate::transport::Path;
-use crate::transport::ice::CONSENT;
+use crate::transport::ice::{CONSENT, MAX_PATHS};
 
 /// A pause that is worth a note, since who hears somebody reports more often; and by how much a packet may be
 /// overtaken.
@@ -17,8 +17,8 @@ const EMPTIES_IN_ITS_LENGTHS: u32 = 6;
 /// anybody: a connection without checks is over by then (RFC 7675).
 const LONGEST: Duration = CONSENT;
 
-/// Ways whose silences are told apart: that of the media, the one before it, and others that are kept alive.
-const MOST_PATHS: usize = 4;
+/// Ways whose silences are told apart: as many as a connection has.
+const MOST_PATHS: usize = MAX_PATHS;
 
 /// What came of a participant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,15 +51,19 @@ impl Silences {
     fn end_elsewhere(&mut self, path: Path, sign: Sign, earliest: Time, now: Time) {
         let mut silence = match self.paths.iter().position(|(known, _)| *known == path) {
             Some(at) => self.paths.remove(at).1,
-            // Nothing was sent on this one before what came last on another.
-            None => Silence {
-                heard_at: self.paths.iter().filter_map(|(_, one)| one.heard_at).max(),
-                ..Silence::default()
-            },
+            // It may be the way that media takes now, of which nothing has come since it came on another.
+            None => self.of_media(),
         };
         silence.end(sign, earliest, now);
         self.paths.truncate(MOST_PATHS - 1);
         self.paths.insert(0, (path, silence));
+    }
+
+    /// The silence of the way that media came on last, or else anything.
+    fn of_media(&self) -> Silence {
+        let with_media = self.paths.iter().filter(|(_, silence)| silence.carries_media);
+        let last = with_media.max_by_key(|(_, silence)| silence.media_at).or_else(|| self.paths.first());
+        last.map_or_else(Silence::default, |(_, silence)| Silence { carries_media: false, ..*silence })
     }
 
     /// How late what comes now on a path may be at the most. What was sent before the silence has come before it,
@@ -75,16 +79,21 @@ impl Silences {
 /// The last silences of one way, as far as they may be of one queue.
 #[derive(Clone, Copy, Debug, Default)]
 struct Silence {
-    /// When something authentic came last at the earliest, if ever.
+    /// When something authentic came last at the earliest, and media, if ever.
     heard_at: Option<Time>,
+    media_at: Option<Time>,
+    /// Whether that came on this very way.
+    carries_media: bool,
     /// When the first began, and the last ended.
     since: Time,
     ended_at: Option<Time>,
     longest: Duration,
     /// Whether so much came behind the last that a silence which follows soon is of the same queue: media, or
-    /// several of what comes alone.
+    /// several of what comes alone. Of who sends no media at all that comes one by one.
     alone_behind: u8,
     has_media_behind: bool,
+    /// Whether media came right before the first: then one check may be all that has come through since.
+    began_in_media: bool,
 }
 
 impl Silence {
@@ -92,17 +101,21 @@ impl Silence {
         let heard_at = self.heard_at.replace(earliest).unwrap_or(earliest);
         let silent = now.since(heard_at);
         if silent >= LONG {
-            let is_of_one = self.has_media_behind || self.alone_behind > 1;
+            let is_of_one = self.began_in_media || self.has_media_behind || self.alone_behind > 1;
             if is_of_one && self.may_empty(now) && now.since(self.since) < LONGEST {
                 self.longest = self.longest.max(silent);
             } else {
-                (self.since, self.longest) = (heard_at, silent);
+                (self.since, self.longest) = (heard_at, silent.min(LONGEST));
+                self.began_in_media = self.media_at.is_some_and(|media_at| heard_at.since(media_at) < LONG);
             }
             (self.ended_at, self.alone_behind, self.has_media_behind) = (Some(now), 0, false);
         }
         match sign {
             Sign::Alone => self.alone_behind = self.alone_behind.saturating_add(1),
-            Sign::Media => self.has_media_behind = true,
+            Sign::Media => {
+                (self.has_media_behind, self.carries_media) = (true, true);
+                self.media_at = Some(earliest);
+            }
         }
     }
 
@@ -161,13 +174,32 @@ mod tests {
     }
 
     #[test]
-    fn checks_alone_are_no_queue() {
-        let mut silence = silence(&[0]);
-        for ms in [5_000, 10_000, 15_000] {
+    fn checks_of_who_sends_no_media_are_no_queue() {
+        let mut silence = Silence::default();
+        for ms in [0, 5_000, 10_000, 15_000] {
             silence.end(Sign::Alone, at(ms), at(ms));
         }
         silence.end(Sign::Media, at(16_000), at(16_000));
         assert_eq!(silence.held(at(16_000)), Duration::from_millis(1_500));
+    }
+
+    #[test]
+    fn a_check_within_a_silence_of_media_does_not_end_it() {
+        let mut silence = silence(&[0, 20, 40]);
+        silence.end(Sign::Alone, at(2_500), at(2_500));
+        silence.end(Sign::Media, at(5_000), at(5_000));
+        assert_eq!(silence.held(at(5_000)), Duration::from_millis(5_460));
+        // Not for ever: who has stopped sending for half a minute is one who sends no media.
+        let mut silence = self::silence(&[0, 20, 40]);
+        (1..=10).for_each(|number| silence.end(Sign::Alone, at(number * 5_000), at(number * 5_000)));
+        silence.end(Sign::Media, at(51_000), at(51_000));
+        assert!(silence.held(at(51_000)) < Duration::from_secs(20));
+    }
+
+    #[test]
+    fn a_way_that_was_away_for_an_hour_is_one_for_minutes() {
+        let silence = silence(&[0, 20, 3_600_000]);
+        assert_eq!(silence.held(at(3_900_000)), Duration::ZERO);
     }
 
     #[test]
@@ -196,6 +228,8 @@ mod tests {
     fn a_way_that_is_new_may_have_held_up_what_came_behind_the_last_on_another() {
         let mut silences = Silences::default();
         [0, 300, 600].iter().for_each(|ms| silences.end(path(1), Sign::Media, at(*ms), at(*ms)));
+        // A third that is checked meanwhile says nothing of either.
+        silences.end(path(3), Sign::Alone, at(4_500), at(4_500));
         silences.end(path(2), Sign::Media, at(4_600), at(4_600));
         assert_eq!(silences.held(path(2), at(4_600)), Duration::from_millis(4_500));
     }

@@ -62,11 +62,16 @@ pub enum AdminReply {
         name: String,
         /// Its settings.
         settings: RoomSettings,
+        /// Whether that survives a crash.
+        kept: bool,
     },
     /// A room of this name is there already.
     Exists,
     /// The room was ended.
-    Deleted,
+    Deleted {
+        /// Whether that survives a crash.
+        kept: bool,
+    },
     /// What went on in the room was ended.
     Ended,
     /// There is no room of this name.

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use crate::api::Doorway;
 use crate::base::Time;
 use crate::control::Control;
-use crate::message::{ControlOutput, Frame};
+use crate::message::{AdminReply, ControlOutput, Frame};
 use crate::store::{Store, StoreThread, Written};
 
 /// How long people wait for a write. No ack waits longer than 3 s, and a move may have taken two of them.
@@ -163,12 +163,21 @@ impl Keeper {
     }
 }
 
-/// An ack of something done that says that it is not kept.
+/// An answer of something done that says that it is not kept.
 fn unkept(mut output: ControlOutput) -> ControlOutput {
-    if let ControlOutput::Frame { frame: Frame::Ack { data: Value::Object(data), .. }, .. } = &mut output
-        && data.get("result") == Some(&json!(0))
-    {
-        data.insert("kept".to_owned(), json!(false));
+    match &mut output {
+        ControlOutput::Frame { frame: Frame::Ack { data: Value::Object(data), .. }, .. }
+            if data.get("result") == Some(&json!(0)) =>
+        {
+            data.insert("kept".to_owned(), json!(false));
+        }
+        ControlOutput::Admin {
+            reply: AdminReply::Created { kept, .. } | AdminReply::Deleted { kept },
+            ..
+        } => {
+            *kept = false;
+        }
+        _ => {}
     }
     output
 }

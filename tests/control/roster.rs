@@ -164,7 +164,7 @@ fn an_operators_room_stays_until_it_is_deleted() {
     let settings = RoomSettings { max_participants: 1, ..RoomSettings::default() };
     let create = AdminRequest::CreateRoom { name: ROOM.to_owned(), settings: Some(settings.clone()) };
     let reply = admin(&mut world, create.clone());
-    assert_eq!(reply, AdminReply::Created { name: ROOM.to_owned(), settings });
+    assert_eq!(reply, AdminReply::Created { name: ROOM.to_owned(), settings, kept: true });
     assert_eq!(admin(&mut world, create), AdminReply::Exists);
     world.wait(Duration::from_secs(600));
     let moderator = world.moderator("Mia");
@@ -175,7 +175,7 @@ fn an_operators_room_stays_until_it_is_deleted() {
     assert_eq!(admin(&mut world, AdminRequest::ListRooms), rooms);
     let guest = world.participant("Gus");
     let delete = AdminRequest::DeleteRoom { name: ROOM.to_owned() };
-    assert_eq!(admin(&mut world, delete.clone()), AdminReply::Deleted);
+    assert_eq!(admin(&mut world, delete.clone()), AdminReply::Deleted { kept: true });
     assert_eq!(world.closed[&guest.link], CloseReason::RoomEnded);
     assert_eq!(admin(&mut world, delete), AdminReply::Unknown);
 }
@@ -212,7 +212,10 @@ fn a_room_that_ends_takes_back_whoever_is_on_the_way() {
     let forcing = world.send(moderator.link, Method::InviteToBreakOutRoom, params);
     let destroy = world.send(moderator.link, Method::DestroyAllBreakOutSession, json!({}));
     let switch = world.send(guest.link, Method::SetCamera, json!({"on": false}));
-    assert_eq!(admin(&mut world, AdminRequest::DeleteRoom { name: ROOM.to_owned() }), AdminReply::Deleted);
+    assert_eq!(
+        admin(&mut world, AdminRequest::DeleteRoom { name: ROOM.to_owned() }),
+        AdminReply::Deleted { kept: true }
+    );
     assert_eq!(world.ack(late, &join)["result"], 1729);
     assert_eq!(world.ack(away.link, &leave)["result"], 0);
     assert_eq!(world.ack(moderator.link, &forcing)["result"], 9703);

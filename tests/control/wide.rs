@@ -255,6 +255,50 @@ fn who_reconnects_in_the_middle_of_a_move_is_connected_where_it_led() {
 }
 
 #[test]
+fn who_reconnects_while_others_are_brought_back_is_back_with_them() {
+    let (mut world, [mia, gus, otto], room) = hall();
+    for person in [&gus, &otto] {
+        enter(&mut world, person, &room);
+    }
+    // Otto's worker is gone, so that no worker has to bring Otto back; Gus's is slow.
+    world.crash_of(THIRD);
+    world.manners.moves = false;
+    let clear = world.send(mia.link, Method::ClearAllBreakOutSession, json!({}));
+    let link = world.open("back", Role::Participant);
+    let back = world.send(link, Method::JoinRoom, json!({"resume": otto.resume, "sdp": "offer"}));
+    assert_eq!(world.acks(link, &back).len(), 0, "Otto is neither in the room nor back");
+    for worker in [FIRST, SECOND, THIRD, FIRST, SECOND, THIRD] {
+        world.step(worker);
+    }
+    assert_eq!(world.acks(mia.link, &clear).len(), 1);
+    let ack = world.ack(link, &back);
+    assert_eq!((&ack["result"], &ack["room"]["me"]["isBreakOutRoom"]), (&json!(0), &json!(false)));
+}
+
+#[test]
+fn a_reconnection_that_waits_is_forgotten_with_its_link() {
+    let (mut world, [_, gus, _], room) = hall();
+    world.manners.moves = false;
+    world.send(gus.link, Method::JoinBreakOutRoom, entry(&room));
+    world.wait(Duration::from_millis(1_500));
+    for worker in [FIRST, SECOND, THIRD] {
+        assert!(world.step(worker));
+    }
+    let link = world.open("back", Role::Participant);
+    let back = world.send(link, Method::JoinRoom, json!({"resume": gus.resume, "sdp": "offer"}));
+    world.close(link);
+    assert_eq!(world.acks(link, &back).len(), 0);
+    // Nobody's wish is in the way of the next.
+    let other = world.open("again", Role::Participant);
+    let again = world.send(other, Method::JoinRoom, json!({"resume": gus.resume, "sdp": "offer"}));
+    assert_eq!(world.acks(other, &again).len(), 0, "it waits, and is not refused");
+    for worker in [FIRST, SECOND, THIRD] {
+        assert!(world.step(worker));
+    }
+    assert_eq!(world.ack(other, &again)["result"], 0);
+}
+
+#[test]
 fn who_gives_up_a_reconnection_that_waits_keeps_the_connection_that_is_there() {
     let (mut world, [_, gus, _], room) = hall();
     world.manners.moves = false;
