@@ -139,7 +139,10 @@ impl Placements {
     ) {
         match command {
             MediaCommand::Connect(connect) => {
-                if self.place(now, worker, &connect.placement, Some(true)) {
+                // What others still know of a connection that was lost with its worker lets nothing through.
+                let id = &connect.placement.participant;
+                let had_another = self.tables.get(worker).is_some_and(|table| table.people.contains_key(id));
+                if self.place(now, worker, &connect.placement, Some(true)) && had_another {
                     self.check_one_group(now, worker, &connect.placement, violations);
                 }
             }
