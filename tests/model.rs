@@ -109,7 +109,7 @@ fn fail(seed: u64, script: &[Step], error: &str) -> ! {
 }
 
 /// Seeds that every run begins with.
-const COMMITTED: [u64; 12] = [
+const COMMITTED: [u64; 14] = [
     1,
     2,
     3,
@@ -122,6 +122,8 @@ const COMMITTED: [u64; 12] = [
     1_882_922_615_631_251_107,
     1_882_951_643_966_735_230,
     1_882_966_858_999_529_842,
+    1_883_034_733_989_856_684,
+    1_883_035_589_315_395_891,
 ];
 
 fn number(name: &str) -> Option<u64> {

@@ -119,10 +119,10 @@ impl Session {
     pub(super) fn is_between_rooms(&self, client: ClientId) -> bool {
         let Some(seat) = self.seats.get(&client) else { return false };
         // Who is brought back without a connection is in no batch, and is back with the others.
-        if self.barrier.is_some() && seat.movement.is_some() {
-            return !plant::is(Plant::ConnectBetween);
-        }
-        let batch = seat.movement.as_ref().and_then(Movement::batch).and_then(|id| self.batches.get(&id));
+        let with_others =
+            self.barrier.as_ref().and_then(|barrier| barrier.batch).filter(|_| seat.is_returning());
+        let batch = seat.movement.as_ref().and_then(Movement::batch).or(with_others);
+        let batch = batch.and_then(|id| self.batches.get(&id));
         // What the own worker is still to do comes before what it is told now.
         let waits_for_others = |batch: &Batch| {
             batch.step == Step::Revoking || batch.workers.iter().any(|worker| *worker != seat.worker)
