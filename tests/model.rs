@@ -29,6 +29,7 @@ mod model {
     pub mod audience;
     pub mod compare;
     pub mod crash;
+    pub mod dealt;
     pub mod expect;
     pub mod generate;
     pub mod observe;
