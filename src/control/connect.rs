@@ -9,6 +9,7 @@ use super::denied::Denied;
 use super::log::Audience;
 use super::moves::slot_states;
 use super::params::Params;
+use super::reconnect::returns;
 use super::reply::{Answer, ReplyTo};
 use super::seat::{Media, Place, Restart, Seat};
 use super::session::Session;
@@ -217,6 +218,7 @@ impl Session {
             previous: None,
             token: (String::new(), cx.now),
             answers: Answers::default(),
+            returns: returns(),
             last_event: 0,
             last_forgotten: 0,
         };

@@ -1,5 +1,7 @@
 //! Coming back to a seat: by signalling alone, or with a new media connection.
 
+use std::time::Duration;
+
 use super::connect::{JoinRoom, empty_slots, seat_gone};
 use super::context::Context;
 use super::deadline::{ANSWER_WAIT, Deadline};
@@ -7,8 +9,14 @@ use super::denied::Denied;
 use super::reply::{Answer, ReplyTo};
 use super::seat::{Media, Offer, Reconnect, Seat};
 use super::session::Session;
-use crate::base::{ClientId, Epoch, LinkId, WorkerId};
+use crate::base::{Bucket, ClientId, Epoch, LinkId, WorkerId};
 use crate::message::{self as protocol, Connect, LossReason, MediaCommand, Refusal, SdpRefusal};
+
+/// How often one may come back to a seat: 10 times at once, and then once a second. Everybody in the meeting is
+/// told of a loss and of a return, and each new link has all the requests of a link.
+pub(super) const fn returns() -> Bucket {
+    Bucket::new(1, Duration::from_secs(10))
+}
 
 impl Session {
     /// Brings a client back to its seat: signalling only, or a new media connection as well.
@@ -20,9 +28,13 @@ impl Session {
         join: JoinRoom<'_>,
         secret: u128,
     ) -> Result<Answer, Denied> {
-        let seat = self.seats.get_mut(&client).ok_or_else(seat_gone)?;
+        let seat = self.seats.get_unsaved_mut(&client).ok_or_else(seat_gone)?;
         if seat.connecting.is_some() {
             return Err(Refusal::RequestInProgress.into());
+        }
+        if !seat.returns.take(cx.now, 1) {
+            let text = "Too many returns to this seat. Wait a second and ask again.";
+            return Err(Denied::new(Refusal::RequestInProgress, text));
         }
         let Some(offer) = join.sdp else {
             if seat.media == Media::Lost {

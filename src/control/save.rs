@@ -6,6 +6,7 @@ use super::answers::Answers;
 use super::breakout::Breakout;
 use super::context::{Context, SeatRef, SessionId};
 use super::deadline::{Deadline, HELD_FOR};
+use super::reconnect::returns;
 use super::seat::{Media, Place, Seat, Stay, Stream};
 use super::session::Session;
 use super::view::InvitationView;
@@ -233,6 +234,7 @@ impl Session {
             previous,
             token: (saved.token_name, saved.token_expires),
             answers: Answers::default(),
+            returns: returns(),
             last_event: seq,
             last_forgotten: seq,
         })

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::answers::Answers;
 use super::reply::ReplyTo;
 use crate::base::{
-    BatchId, BreakoutId, ClientId, Epoch, GroupId, KindSet, LinkId, ParticipantId, Time, WorkerId,
+    BatchId, BreakoutId, Bucket, ClientId, Epoch, GroupId, KindSet, LinkId, ParticipantId, Time, WorkerId,
 };
 use crate::message::{ParentFlags, Person, ReturnReason, Role, SlotState, Tracks};
 
@@ -174,6 +174,8 @@ pub(super) struct Seat {
     /// Name and end of the token that its last link was opened with.
     pub(super) token: (String, Time),
     pub(super) answers: Answers,
+    /// The returns to it that are allowed now.
+    pub(super) returns: Bucket,
     /// The number of the last event that was addressed to this seat.
     pub(super) last_event: u64,
     /// The number of the last one that the log does not hold any more.

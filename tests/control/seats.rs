@@ -5,7 +5,7 @@ use std::time::Duration;
 use anteroom::base::{GroupId, LinkId};
 use anteroom::control::{PlaceView, SeatState};
 use anteroom::message::{CloseReason, ControlInput, MediaReport, Method, Request, Role};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::stories::{enter, force, invite, make_room, room_id};
 use crate::world::{BAD_OFFER, Manners, Person, World};
@@ -165,6 +165,40 @@ fn who_was_never_told_the_new_secret_comes_back_with_the_one_before() {
         world.come_back(&back, offer);
         assert_eq!(world.view().seats.len(), 1);
     }
+}
+
+/// Everybody in the meeting is told of each loss and each return, and a new link may ask as much as any.
+#[test]
+fn who_comes_back_all_the_time_has_to_wait() {
+    let mut world = World::default();
+    let moderator = world.moderator("Mia");
+    let mut guest = world.participant("Gus");
+    world.forget_frames();
+    for _ in 0..10 {
+        world.close(guest.link);
+        guest = world.come_back(&guest, None);
+    }
+    world.close(guest.link);
+    assert_eq!(world.heard(&moderator).len(), 21);
+    let resume = json!({"resume": guest.resume});
+    for offer in [Value::Null, json!("offer")] {
+        for _ in 0..50 {
+            let link = world.open("Gus", Role::Participant);
+            let wish = json!({"resume": guest.resume, "sdp": offer});
+            assert_eq!(world.ask(link, Method::JoinRoom, wish)["result"], 5107);
+            world.close(link);
+        }
+    }
+    assert!(world.heard(&moderator).is_empty(), "nobody else hears of it");
+    let link = world.open("Gus", Role::Participant);
+    assert_eq!(world.ask(link, Method::JoinRoom, resume.clone())["result"], 5107);
+    world.wait(Duration::from_secs(1));
+    assert_eq!(
+        world.ask(link, Method::JoinRoom, resume)["result"],
+        0,
+        "a second later it goes on, on that link"
+    );
+    assert_eq!(world.heard(&moderator), ["didUserReconnected"]);
 }
 
 #[test]

@@ -98,8 +98,14 @@ impl World {
     fn come_back(&mut self, link: LinkId, client: ClientId, request: &Request) -> Check {
         let waits = self.arrivals.iter().any(|arrival| arrival.back.is_some_and(|(c, _)| c == client));
         let given = request.params["resume"].as_str().map(str::to_owned);
-        let seat = self.session.seat(client);
-        if waits {
+        let (now, seat) = (self.now, self.session.seat(client));
+        // Ten times at once, and then once a second.
+        let rested_at = seat.rested_at.max(now) + Duration::from_secs(1);
+        let too_often = rested_at.since(now) > Duration::from_secs(10);
+        if !waits && !too_often {
+            seat.rested_at = rested_at;
+        }
+        if waits || too_often {
             self.refuse(link, Some(client), request, Refusal::RequestInProgress);
         } else if request.params.contains_key("sdp") {
             let knew = std::mem::replace(&mut seat.known, true);

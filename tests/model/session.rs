@@ -55,6 +55,8 @@ pub struct Seat {
     pub camera: bool,
     /// Who was here before whom.
     pub order: u64,
+    /// When one may have come back ten times again.
+    pub rested_at: Time,
 }
 
 /// With members in it, an open room is `Active`.
