@@ -32,6 +32,9 @@ pub(super) async fn create_room(
     body: Body,
 ) -> Result<Response, HttpRefusal> {
     check_key(&doors, &headers)?;
+    if doors.doorway.is_stopping() {
+        return Err(HttpRefusal::stopping());
+    }
     if doors.doorway.is_overloaded() {
         return Err(HttpRefusal::overloaded());
     }

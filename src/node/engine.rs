@@ -7,6 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
@@ -227,11 +228,10 @@ impl Engine {
         // Whoever is connected already and has no seat stays without one.
         let _ = self.orders.send(Order::LetNobodyIn).await;
         if let Ok(AdminReply::Rooms(rooms)) = self.doorway.admin(AdminRequest::ListRooms).await {
-            for (name, ..) in rooms {
-                // A room that has ended meanwhile is as good. One that an operator made is there again, empty,
-                // after the next start.
-                let _ = self.doorway.admin(AdminRequest::EndRoom { name }).await;
-            }
+            // All at once, so that many share a write. A room that has ended meanwhile is as good. One that an
+            // operator made is there again, empty, after the next start.
+            let names = rooms.into_iter().map(|(name, ..)| name);
+            join_all(names.map(|name| self.doorway.admin(AdminRequest::EndRoom { name }))).await;
         }
         // A loop that has ended has closed them.
         let _ = self.orders.send(Order::CloseLinks).await;

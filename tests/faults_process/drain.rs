@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::http::{development_token, get};
+use crate::http::{ask, development_token, get};
 use crate::machine::Server;
 use crate::person::Person;
 use crate::tally::Tally;
@@ -13,11 +13,15 @@ use crate::ws::Client;
 
 const STOP_SECONDS: u64 = 5;
 
+/// An operator's.
+const KEY: &str = "Authorization: Bearer a-key-for-operators-of-this-test\r\n";
+
 /// What a process takes to end on a machine that has much else to do.
 const SLACK: Duration = Duration::from_secs(2);
 
 async fn server() -> Server {
-    Server::start(&format!("[node]\nstop_seconds = {STOP_SECONDS}\n")).await
+    let key = KEY.rsplit(' ').next().unwrap().trim();
+    Server::start(&format!("[node]\nstop_seconds = {STOP_SECONDS}\n[admin]\nkey = \"{key}\"\n")).await
 }
 
 /// Everything is told until the server closes; answers how it closes.
@@ -66,6 +70,8 @@ async fn stops_in_good_order(signals: [&str; 2]) {
             assert!(response.headers().contains_key("retry-after"));
             let ready = get(server.http, "/readyz").await;
             assert_eq!((ready.status, &*ready.body), (503, "not ready: the server is stopping\n"));
+            let room = ask(server.http, "POST /v1/rooms", KEY, r#"{"name": "late"}"#).await;
+            assert_eq!(room.status, 503, "a room that nobody could enter: {room:?}");
         }
         // It has ended already.
         Err(Error::Io(_)) => {}
