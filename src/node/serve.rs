@@ -15,7 +15,7 @@ use super::http_listener::HttpListener;
 use crate::api::{DoorSettings, TokenDoor, metrics_router, public_router};
 use crate::base::Random;
 use crate::config::Config;
-use crate::telemetry::{OpenFiles, files_open, raise_open_files};
+use crate::telemetry::{files_open, raise_open_files};
 
 /// Connections to the metrics' address: a few scrapers and probes.
 const METRICS_CONNECTIONS: usize = 64;
@@ -46,7 +46,8 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
     let metrics = config.listen.metrics;
     let metrics_listener = bind_all(&[metrics.ip()], metrics.port(), bind_tcp)
         .map_err(|(address, error)| NodeError::Bind { what: "metrics", address, error })?;
-    let files = raise_open_files(u64::from(config.http.max_connections));
+    // Many workers take many files; how many are left for connections is seen afterwards.
+    let _ = raise_open_files(u64::from(config.http.max_connections).saturating_add(SPARE_FILES));
     let engine = Engine::start(config)?;
     // Tokens that it hands out itself let people in after a crash, too.
     let tokens = TokenDoor::new(&config.tokens, &mut Random::from_seed(engine.seed()));
@@ -59,7 +60,7 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
         clock: engine.clock(),
     };
     let mut listeners = JoinSet::new();
-    let seats = seats(files, config.http.max_connections);
+    let seats = seats(config.http.max_connections);
     let public = public_router(engine.doorway().clone(), doors);
     let refused = &engine.doorway().metrics().connections_refused;
     let http_addresses = listen(&mut listeners, http, &public, (seats, refused), "http")?;
@@ -72,10 +73,10 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
 
 /// How many connections the limit of open files has room for, once everything else is open; tells the
 /// operator where these are too few. One that had no file would wait for its turn instead of being refused.
-fn seats(files: OpenFiles, connections: u32) -> usize {
+fn seats(connections: u32) -> usize {
     let wanted = usize::try_from(connections).unwrap_or(usize::MAX);
-    let OpenFiles::Only(allowed) = files else { return wanted };
     let others = files_open().unwrap_or(0).saturating_add(SPARE_FILES);
+    let allowed = raise_open_files(others.saturating_add(connections.into()));
     let seats = usize::try_from(allowed.saturating_sub(others)).unwrap_or(usize::MAX).min(wanted);
     if seats < wanted {
         tracing::warn!(

@@ -18,4 +18,4 @@ pub use counters::CounterMirror;
 pub use logs::{LogSetupError, set_up_logs};
 pub use memory::{memory_limit_bytes, resident_bytes};
 pub use metrics::{DropReason, Metrics, RefusedFrame, RefusedLink, Totals};
-pub use open_files::{OpenFiles, files_open, raise_open_files};
+pub use open_files::{files_open, raise_open_files};

@@ -4,7 +4,7 @@ use std::net::{SocketAddr, UdpSocket};
 use std::time::{Duration, Instant};
 
 use anteroom::base::Secret;
-use anteroom::telemetry::{OpenFiles, raise_open_files};
+use anteroom::telemetry::raise_open_files;
 use futures_util::StreamExt;
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -23,10 +23,8 @@ use super::{alone, live_call, metric};
 fn slow_sockets() -> usize {
     const WANTED: u64 = 5_000;
     const OTHERS: u64 = 1_000;
-    match raise_open_files(2 * WANTED + OTHERS) {
-        OpenFiles::Enough => WANTED as usize,
-        OpenFiles::Only(files) => (files.saturating_sub(OTHERS) / 2).max(files / 4) as usize,
-    }
+    let files = raise_open_files(2 * WANTED + OTHERS);
+    WANTED.min((files.saturating_sub(OTHERS) / 2).max(files / 4)) as usize
 }
 
 /// Begins a request for a WebSocket.

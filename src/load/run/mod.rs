@@ -26,7 +26,7 @@ use super::process::{cpu_ns, machine_cpu_ns, thread_times};
 use super::scenario::Scenario;
 use super::servers::{self, Attendee, Target};
 use super::watch::watch;
-use crate::telemetry::{Clock, OpenFiles, raise_open_files, resident_bytes};
+use crate::telemetry::{Clock, raise_open_files, resident_bytes};
 use acts::Act;
 use cast::Cast;
 
@@ -97,6 +97,9 @@ pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
     Ok(report)
 }
 
+/// Files that the generator has open besides its participants'.
+const OTHER_FILES: u64 = 256;
+
 /// Each participant has a WebSocket, and off loopback a socket for its media, which it keeps to the end.
 fn allow_sockets(options: &LoadOptions, scenario: &Scenario) -> Result<(), LoadError> {
     let whole = |count: usize| u64::try_from(count).unwrap_or(u64::MAX);
@@ -105,14 +108,15 @@ fn allow_sockets(options: &LoadOptions, scenario: &Scenario) -> Result<(), LoadE
         && options.interface_address.is_loopback()
         && options.interface_address.is_ipv4();
     let media = if on_loopback { 0 } else { people + whole(scenario.newcomers()) };
-    match raise_open_files(people + media) {
-        OpenFiles::Enough => Ok(()),
-        OpenFiles::Only(allowed) => Err(LoadError::Option(format!(
-            "{} open files are needed and the system allows {allowed}: raise `ulimit -Hn`, or take fewer \
-             participants",
-            people + media
-        ))),
+    let needed = people + media + OTHER_FILES;
+    let allowed = raise_open_files(needed);
+    if allowed >= needed {
+        return Ok(());
     }
+    Err(LoadError::Option(format!(
+        "{needed} open files are needed and the system allows {allowed}: raise `ulimit -Hn`, or take fewer \
+         participants"
+    )))
 }
 
 /// The processors of server and generator, where there are two.
