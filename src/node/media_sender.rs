@@ -117,16 +117,23 @@ impl MediaSender {
     }
 
     async fn send_singly(&mut self, index: usize, path: &Path, contents: &[u8], size: usize) {
-        for datagram in contents.chunks(size) {
+        let datagrams = contents.chunks(size);
+        let mut left = datagrams.len();
+        for datagram in datagrams {
             match self.send_once(index, path, datagram, None).await {
                 Sent::Yes => self.count_sent(1),
-                Sent::Full => self.counters.socket_full += 1,
+                Sent::Full => {
+                    self.counters.socket_full += count(left);
+                    return;
+                }
                 Sent::Refused => self.counters.send_failed += 1,
             }
+            left -= 1;
         }
     }
 
-    /// One call, tried again while the socket is full and the batch's patience lasts.
+    /// One call, tried again while the socket is full and the batch's patience lasts. A thread that was away for
+    /// longer may not hold its worker's place any more: what it was about to send is for nobody.
     async fn send_once(
         &mut self,
         index: usize,
@@ -149,6 +156,9 @@ impl MediaSender {
                 return Sent::Full;
             }
             sleep(LOOK_AGAIN_AFTER).await;
+            if Instant::now() >= ends {
+                return Sent::Full;
+            }
         }
     }
 
