@@ -60,7 +60,7 @@ impl Codec {
     }
 }
 
-const CONSTRAINED_BASELINE: u16 = 0x42e0;
+pub(super) const CONSTRAINED_BASELINE: u16 = 0x42e0;
 const BASELINE: u16 = 0x4200;
 const MAIN: u16 = 0x4d00;
 const EXTENDED: u16 = 0x5800;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use rtc::sdp::description::common::Attribute;
 
+use crate::transport::negotiated::CONSTRAINED_BASELINE;
 use crate::transport::{Codec, CodecLine, h264_profile};
 
 /// The most codecs answered on one m-line. Chromium offers 11.
@@ -73,7 +74,7 @@ struct Format<'a> {
     feedback: Feedback,
 }
 
-/// The codecs of an m-line that are answered, in the offer's order of preference.
+/// The codecs of an m-line that are answered, in the offer's order of preference, but for those that many cannot show.
 pub(super) fn read(formats: &[String], attributes: &[Attribute], video: bool) -> Vec<OfferedCodec> {
     let mut order: Vec<u8> = Vec::new();
     for payload_type in formats.iter().take(MAX_FORMATS).filter_map(|text| payload_type(text)) {
@@ -98,7 +99,17 @@ pub(super) fn read(formats: &[String], attributes: &[Attribute], video: bool) ->
         let line = CodecLine { codec, payload_type: *number, rtx_payload_type };
         Some(OfferedCodec { line, parameters, feedback: format.feedback.or(every) })
     };
-    order.iter().filter_map(codec).take(MAX_CODECS).collect()
+    let mut codecs: Vec<_> = order.iter().filter_map(codec).collect();
+    codecs.sort_by_key(|offered| is_for_few(offered.line.codec));
+    codecs.truncate(MAX_CODECS);
+    codecs
+}
+
+/// Whether many cannot show what is sent so, although they know the codec by name. Browsers send what the answer
+/// names first: Safari's first is H264 High, and all that Firefox knows of H264 is Constrained Baseline, which
+/// RFC 7742 section 6.2 wants of everybody.
+fn is_for_few(codec: Codec) -> bool {
+    matches!(codec, Codec::H264 { profile, .. } if profile != CONSTRAINED_BASELINE)
 }
 
 /// A payload type that RTP may use beside RTCP on one port (RFC 5761 section 4).
@@ -247,6 +258,18 @@ mod tests {
         let read = codecs("98 96 97", &lines, true);
         let numbers: Vec<_> = read.iter().map(|c| (c.line.payload_type, c.line.rtx_payload_type)).collect();
         assert_eq!(numbers, [(98, None), (96, Some(97))]);
+    }
+
+    #[test]
+    fn what_many_cannot_show_comes_last() {
+        let h264 = |number: u8, id| {
+            [format!("rtpmap:{number} H264/90000"), format!("fmtp:{number} profile-level-id={id}")]
+        };
+        let lines = [h264(96, "640c1f"), h264(98, "42e01f"), h264(100, "42001f")].concat();
+        let lines: Vec<&str> = lines.iter().map(String::as_str).chain(["rtpmap:106 VP8/90000"]).collect();
+        let read = codecs("96 98 100 106", &lines, true);
+        let numbers: Vec<u8> = read.iter().map(|codec| codec.line.payload_type).collect();
+        assert_eq!(numbers, [98, 106, 96, 100]);
     }
 
     #[test]
