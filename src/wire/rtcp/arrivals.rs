@@ -8,21 +8,28 @@ use crate::base::{Ssrc, Time};
 use crate::wire::WireError;
 use crate::wire::sequence::SequenceUnwrapper;
 
-/// Packets remembered between two feedbacks: 100 ms at 5,000 packets a second.
-const MAX_ARRIVALS: usize = 512;
-/// The widest range of numbers that one feedback speaks of.
-const MAX_SPAN: u64 = 512;
+/// The widest range of numbers that one feedback speaks of, and whose arrivals are remembered for it: 100 ms at
+/// 5,000 packets a second.
+const SPAN: usize = 512;
+const SPAN_NUMBERS: u64 = SPAN as u64;
 /// Time between two feedbacks.
 const INTERVAL: Duration = Duration::from_millis(50);
 
 const TICK_MICROS: u64 = 250;
 const REFERENCE_MICROS: u64 = 64_000;
 
-/// Arrivals since the last feedback.
+/// What stands for a packet that has not come.
+const NEVER: Time = Time(0);
+
+/// When the last packets came, and which of them a feedback is still to tell of.
 #[derive(Debug, Default)]
 pub struct Arrivals {
     numbers: SequenceUnwrapper,
-    waiting: Vec<(u64, Time)>,
+    /// By number, [`SPAN`] of them up to the newest; none before the first packet.
+    came: Vec<Time>,
+    newest: u64,
+    /// The first and the last number that no feedback has told of yet, and how many there are.
+    waiting: Option<(u64, u64, usize)>,
     /// The number after the last one that a feedback spoke of.
     told_to: Option<u64>,
     statuses: Vec<Option<i16>>,
@@ -31,20 +38,31 @@ pub struct Arrivals {
 }
 
 impl Arrivals {
-    /// Notes a packet; one beyond the bound is not reported and counts as lost at the sender.
+    /// Notes a packet; one that is too old is not reported and counts as lost at the sender.
     pub fn note(&mut self, sequence: u16, now: Time) {
         let number = self.numbers.unwrap(sequence);
-        if self.waiting.len() < MAX_ARRIVALS {
-            self.waiting.push((number, now));
+        if self.came.is_empty() {
+            self.came.resize(SPAN, NEVER);
+            self.newest = number;
         }
+        if number > self.newest {
+            let skipped = self.newest.max(number.saturating_sub(SPAN_NUMBERS)) + 1..number;
+            skipped.for_each(|number| self.put(number, NEVER));
+            self.newest = number;
+        } else if number < self.oldest() {
+            return;
+        }
+        self.put(number, now);
+        let (first, last, count) = self.waiting.unwrap_or((number, number, 0));
+        self.waiting = Some((first.min(number), last.max(number), count + 1));
     }
 
     /// Whether a feedback is due.
     #[must_use]
     pub fn is_due(&self, now: Time) -> bool {
-        !self.waiting.is_empty()
-            && (self.sent_at.is_none_or(|sent| now.since(sent) >= INTERVAL)
-                || self.waiting.len() > MAX_ARRIVALS / 2)
+        self.waiting.is_some_and(|(.., count)| {
+            self.sent_at.is_none_or(|sent| now.since(sent) >= INTERVAL) || count > SPAN / 2
+        })
     }
 
     /// Writes the feedback about everything that waits and answers its length.
@@ -60,33 +78,29 @@ impl Arrivals {
         out: &mut [u8],
     ) -> Result<usize, WireError> {
         self.sent_at = Some(now);
-        self.waiting.sort_unstable();
-        self.waiting.dedup_by_key(|(number, _)| *number);
-        let newest = self.waiting.last().map_or(0, |(number, _)| *number);
-        let oldest = newest.saturating_sub(MAX_SPAN - 1);
-        self.waiting.retain(|(number, _)| *number >= oldest);
-        let Some(&(first, first_at)) = self.waiting.first() else { return Ok(0) };
+        let Some((first, last, _)) = self.waiting.take() else { return Ok(0) };
+        // What waited since before a leap is too old by now.
+        let has_come = |number: &u64| self.at(*number) != NEVER;
+        let Some(first) = (first.max(self.oldest())..=last).find(has_come) else { return Ok(0) };
         // A sender counts only what it is told of: what was lost since the last feedback is told as well.
-        let untold = self.told_to.filter(|told_to| (oldest..first).contains(told_to));
+        let untold = self.told_to.filter(|told_to| (self.oldest()..first).contains(told_to));
         let base = untold.unwrap_or(first);
-        self.told_to = self.told_to.max(Some(newest + 1));
-        let reference = first_at.as_micros() / REFERENCE_MICROS;
+        self.told_to = self.told_to.max(Some(last + 1));
+        let reference = self.at(first).as_micros() / REFERENCE_MICROS;
         let mut before = reference * (REFERENCE_MICROS / TICK_MICROS);
-        let mut expected = base;
         self.statuses.clear();
-        for &(number, at) in &self.waiting {
-            for _ in expected..number {
-                self.statuses.push(None);
-            }
+        // Behind one that was late is some of what was told before, and is told again: what a feedback spans and does
+        // not tell counts as lost.
+        for number in base..=last {
+            let at = self.at(number);
             let ticks = at.as_micros() / TICK_MICROS;
             let delta = i64::try_from(ticks).unwrap_or(0) - i64::try_from(before).unwrap_or(0);
             // Beyond 8 s a delta does not fit; such a packet is left out, and counts as lost.
-            let delta = i16::try_from(delta).ok();
+            let delta = i16::try_from(delta).ok().filter(|_| at != NEVER);
             if delta.is_some() {
                 before = ticks;
             }
             self.statuses.push(delta);
-            expected = number + 1;
         }
         let feedback = TransportFeedback {
             sender_ssrc: sender,
@@ -97,10 +111,27 @@ impl Arrivals {
             statuses: &self.statuses,
         };
         self.count = self.count.wrapping_add(1);
-        let written = write_transport_feedback(&feedback, out);
-        self.waiting.clear();
-        written
+        write_transport_feedback(&feedback, out)
     }
+
+    /// The oldest number that is remembered.
+    fn oldest(&self) -> u64 {
+        self.newest.saturating_sub(SPAN_NUMBERS - 1)
+    }
+
+    fn at(&self, number: u64) -> Time {
+        self.came.get(place_of(number)).copied().unwrap_or(NEVER)
+    }
+
+    fn put(&mut self, number: u64, at: Time) {
+        if let Some(place) = self.came.get_mut(place_of(number)) {
+            *place = at;
+        }
+    }
+}
+
+fn place_of(number: u64) -> usize {
+    usize::try_from(number % SPAN_NUMBERS).unwrap_or(0)
 }
 
 #[cfg(test)]
@@ -169,9 +200,33 @@ mod tests {
     }
 
     #[test]
+    fn what_was_told_already_is_not_told_as_lost_behind_one_that_was_late() {
+        let mut arrivals = Arrivals::default();
+        for (sequence, ms) in [(1, 1), (2, 2), (4, 4), (5, 5)] {
+            arrivals.note(sequence, at(ms));
+        }
+        told(&mut arrivals, at(10));
+        arrivals.note(3, at(12));
+        arrivals.note(6, at(13));
+        let statuses = told(&mut arrivals, at(60)).1;
+        assert_eq!(statuses, [(3, Some(48)), (4, Some(-32)), (5, Some(4)), (6, Some(32))]);
+        arrivals.note(5, at(61));
+        assert_eq!(told(&mut arrivals, at(120)).1.len(), 1, "and nothing else for its sake");
+    }
+
+    #[test]
+    fn what_waits_before_a_leap_has_no_time_any_more() {
+        let mut arrivals = Arrivals::default();
+        arrivals.note(1, at(1));
+        arrivals.note(2_000, at(64_002));
+        let (reference, statuses) = told(&mut arrivals, at(64_003));
+        assert_eq!((reference, statuses), (2_000, vec![(2_000, Some(8))]));
+    }
+
+    #[test]
     fn a_leap_is_not_told_as_a_loss() {
         let mut arrivals = Arrivals::default();
-        let span = u16::try_from(MAX_SPAN).unwrap();
+        let span = u16::try_from(SPAN).unwrap();
         arrivals.note(0, at(1));
         told(&mut arrivals, at(1));
         arrivals.note(span, at(2));
@@ -194,7 +249,7 @@ mod tests {
                 all_lost += 1;
             }
             let now = at(u64::from(number) * 20 + 1);
-            if arrivals.is_due(now) || number == 9_999 && !arrivals.waiting.is_empty() {
+            if arrivals.is_due(now) || number == 9_999 && arrivals.waiting.is_some() {
                 let (_, statuses) = told(&mut arrivals, now);
                 came += statuses.iter().filter(|(_, status)| status.is_some()).count();
                 lost += statuses.iter().filter(|(_, status)| status.is_none()).count();
