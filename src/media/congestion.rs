@@ -19,11 +19,14 @@ const TRIAL: Duration = Duration::from_secs(1);
 const FULL_PERCENT: u32 = 40;
 /// As many lost in a row are a link that was gone for a moment, and not one that is full.
 const GONE: u64 = 50;
-/// Of a listener that tells of no single packets: the part lost, of 256, in two reports that follow each
-/// other.
+/// Of a listener that tells of no single packets: the part lost, of 256, in the reports of two seconds that follow
+/// each other.
 const FULL_REPORT: u8 = 64;
 /// How much longer than the shortest lately a round trip is in both of them where a queue is full.
 const LONG_QUEUE: Duration = Duration::from_millis(500);
+/// Reports that come closer to each other than this are of one second: browsers send one for each slot, and what
+/// has held one up has held up those behind it.
+const REPORTS_APART: Duration = Duration::from_millis(700);
 /// How long pictures pause at first, and at the most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
@@ -41,8 +44,8 @@ pub(super) struct Congestion {
     /// The count of the last feedback.
     feedback: Option<u8>,
     window: Window,
-    /// Reports in a row that told of a full link.
-    full_reports: u32,
+    /// When reports began to tell of a full link, and when the last did.
+    full_reports: Option<(Time, Time)>,
     shortest_trip: Option<Duration>,
     paused_until: Option<Time>,
     pause: Duration,
@@ -120,7 +123,7 @@ impl Congestion {
 
     /// Takes a receiver report: the greatest part of a picture's packets that the link has lost, of 256,
     /// and a round trip if it measured one. Answers whether the link is full.
-    pub(super) fn note_report(&mut self, lost: u8, trip: Option<Duration>) -> bool {
+    pub(super) fn note_report(&mut self, now: Time, lost: u8, trip: Option<Duration>) -> bool {
         let shortest = self.shortest_trip.unwrap_or(Duration::MAX);
         let is_long = trip.is_some_and(|trip| trip > shortest.saturating_add(LONG_QUEUE));
         if let Some(trip) = trip {
@@ -128,8 +131,13 @@ impl Congestion {
             let grown = shortest.saturating_add(trip.saturating_sub(shortest) / 64);
             self.shortest_trip = Some(trip.min(grown));
         }
-        self.full_reports = if lost > FULL_REPORT || is_long { self.full_reports + 1 } else { 0 };
-        self.full_reports >= 2
+        if lost > FULL_REPORT || is_long {
+            let first = self.full_reports.map_or(now, |(first, _)| first);
+            self.full_reports = Some((first, now));
+            return now.since(first) >= REPORTS_APART;
+        }
+        self.full_reports = self.full_reports.filter(|(_, last)| now.since(*last) < REPORTS_APART);
+        false
     }
 
     /// Pictures pause from now on.
@@ -147,7 +155,7 @@ impl Congestion {
         self.paused_until = None;
         self.resumed_at = Some(now);
         self.window = Window::default();
-        self.full_reports = 0;
+        self.full_reports = None;
         true
     }
 }
@@ -226,13 +234,34 @@ mod tests {
     fn two_reports_in_a_row_tell_of_loss_or_of_a_long_queue() {
         let mut congestion = Congestion::default();
         let trip = |ms| Some(Duration::from_millis(ms));
-        assert!(!congestion.note_report(200, trip(50)));
-        assert!(!congestion.note_report(0, trip(50)));
-        assert!(!congestion.note_report(200, None));
-        assert!(congestion.note_report(70, None));
-        assert!(!congestion.note_report(0, None));
-        assert!(!congestion.note_report(0, trip(900)));
-        assert!(congestion.note_report(0, trip(900)));
+        let mut now = at(0);
+        let mut report = |lost, trip| {
+            now = now + Duration::from_secs(1);
+            congestion.note_report(now, lost, trip)
+        };
+        assert!(!report(200, trip(50)));
+        assert!(!report(0, trip(50)));
+        assert!(!report(200, None));
+        assert!(report(70, None));
+        assert!(!report(0, None));
+        assert!(!report(0, trip(900)));
+        assert!(report(0, trip(900)));
+    }
+
+    /// An uplink that stands still for a while holds up the reports of all slots, and those of the seconds before.
+    #[test]
+    fn reports_that_come_at_once_are_of_one_second() {
+        let mut congestion = Congestion::default();
+        let trip = |ms| Some(Duration::from_millis(ms));
+        assert!(!congestion.note_report(at(0), 0, trip(50)));
+        for ms in [2_000, 2_001, 2_300, 2_600] {
+            assert!(!congestion.note_report(at(ms), 0, trip(1_200)), "{ms} ms");
+        }
+        assert!(!congestion.note_report(at(3_400), 0, trip(60)));
+        assert!(!congestion.note_report(at(3_500), 200, None));
+        // One slot has no loss in the same second.
+        assert!(!congestion.note_report(at(3_800), 0, trip(60)));
+        assert!(congestion.note_report(at(4_500), 200, None));
     }
 
     #[test]

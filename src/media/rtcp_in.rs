@@ -108,7 +108,7 @@ impl Worker {
             }
         }
         // Without a picture there is nothing that could pause.
-        if shows && session.congestion.note_report(lost, trip) {
+        if shows && session.congestion.note_report(now, lost, trip) {
             self.pause_pictures(now, key);
         }
     }
