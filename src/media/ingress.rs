@@ -131,8 +131,11 @@ impl Worker {
             None => {}
         }
         if let Some(reason) = refusal.filter(|_| !crossed) {
-            let owner = stream.owner;
-            self.forget_missing(owner, incoming.line);
+            // What one missed of the stretch before a move came late, and says nothing of the one after.
+            if stream.is_newest(incoming.info.index) {
+                let owner = stream.owner;
+                self.forget_missing(owner, incoming.line);
+            }
             return Err(reason);
         }
         if incoming.info.keyframe {
@@ -261,8 +264,11 @@ fn listen(stream: &mut Stream, incoming: &Incoming<'_>, now: Time) -> bool {
 impl Intake {
     /// The packet's transport-wide number.
     fn transport_sequence(&self, view: &RtpView<'_>) -> Option<u16> {
-        let id = self.lines.iter().find_map(|line| line.extensions.transport_cc)?;
-        read_transport_cc(view.extension(id)?).ok()
+        // One id for all lines, as a rule, and never that of something else.
+        let mut tried = None;
+        let ids = self.lines.iter().filter_map(|line| line.extensions.transport_cc);
+        let mut others = ids.filter(|id| tried.replace(*id) != Some(*id));
+        read_transport_cc(others.find_map(|id| view.extension(id))?).ok()
     }
 
     /// Finds a packet's source, takes note of it and takes a retransmission out of its wrapping.

@@ -207,9 +207,11 @@ impl Session {
 /// Whether the m-line's publisher is to be asked for a keyframe now.
 fn wants_keyframe(line: &Line, streams: &Slab<Stream>, now: Time) -> bool {
     line.feedback_ssrc().is_some()
-        && streams
-            .get(line.stream)
-            .is_some_and(|stream| stream.closed.is_none() && stream.keyframes.is_due(now))
+        && streams.get(line.stream).is_some_and(|stream| {
+            // One that comes while packets are in flight goes nowhere, and the next is asked for half a second later.
+            let arrives = stream.in_flight_until.is_none_or(|until| until <= now);
+            arrives && stream.closed.is_none() && stream.keyframes.is_due(now)
+        })
 }
 
 /// What the next sender report of a slot says, if one is due: the publisher's clock, told by ours, with our

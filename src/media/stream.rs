@@ -230,10 +230,9 @@ impl Stream {
         self.hole = Hole::Fresh;
     }
 
-    /// Notes a packet without media: what comes behind it closes up. One that is older than the newest leaves
-    /// no hole.
+    /// Notes a packet without media: what comes behind it closes up. One older than the newest leaves no hole.
     pub(super) fn skipped(&mut self, index: u64) {
-        if self.newest.is_none_or(|(newest, ..)| index > newest) {
+        if self.is_newest(index) {
             self.skip(1);
         }
     }
@@ -251,17 +250,21 @@ impl Stream {
     /// hole: who is bound meanwhile would take this number for lost.
     pub(super) fn unheard(&mut self, info: &PacketInfo) {
         self.hole = Hole::Fresh;
-        if self.newest.is_none_or(|(index, ..)| info.index > index) {
+        if self.is_newest(info.index) {
             self.newest = Some((info.index, info.timestamp, info.arrived));
         }
     }
 
-    /// Notes that a packet was refused. One that is older than the newest leaves no hole: what decoders have
-    /// entered is behind it.
+    /// Notes that a packet was refused. Behind one that is older than the newest decoders have entered already.
     pub(super) fn refused(&mut self, index: u64) {
-        if self.newest.is_none_or(|(newest, ..)| index > newest) {
+        if self.is_newest(index) {
             self.left_out();
         }
+    }
+
+    /// Whether no packet with a higher number has gone on, or could have.
+    pub(super) fn is_newest(&self, index: u64) -> bool {
+        self.newest.is_none_or(|(newest, ..)| index > newest)
     }
 
     /// Notes that another source took over: its numbers and its clock are not those of the last. So that
@@ -306,8 +309,7 @@ impl Stream {
         if !Ring::takes(descriptor, payload) {
             return None;
         }
-        let is_newest = self.newest.is_none_or(|(index, ..)| info.index > index);
-        if is_newest {
+        if self.is_newest(info.index) {
             let lost = self.check_jump(&info);
             match self.hole {
                 Hole::None => {}
