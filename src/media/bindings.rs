@@ -146,7 +146,7 @@ impl Worker {
         let Some(participant) = self.participants.get_mut(listener) else { return };
         let (listener_epoch, group) = (participant.epoch, participant.group);
         let Some(session) = participant.session.as_mut() else { return };
-        let is_paused = session.congestion.is_paused();
+        let (is_up, is_paused) = (session.is_up, session.congestion.is_paused() || session.is_unheard);
         let slot = session.slots.get_mut(at);
         let (Some(slot), Some(stream), Some(group)) = (slot, self.streams.get_mut(key), group) else {
             return;
@@ -178,7 +178,8 @@ impl Worker {
                 stream.routes.push(Route { listener, slot: at });
                 let is_video = stream.kind.is_video();
                 self.slots_changed(listener);
-                if is_video {
+                // Who is not up yet can show none: it is asked for when it comes up.
+                if is_video && is_up {
                     self.want_keyframe(now, key);
                 }
             }

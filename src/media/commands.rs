@@ -111,6 +111,8 @@ impl Worker {
             is_up: false,
             handshakes: Waiting::default(),
             heard_at: Time(0),
+            heard_before: Time(0),
+            is_unheard: false,
             silences: Silences::default(),
             budget: SendBudget::new(self.settings.media.publisher_kbps),
             intake: Intake::default(),

@@ -126,6 +126,9 @@ const LIVES: Duration = Duration::from_secs(5);
 /// takes from it, so that it lives for as long as it has consent.
 const MAKES_NONE: Duration = Duration::from_secs(8);
 
+/// So many numbers of one slot leave for who is not heard meanwhile, half of those that may be missing in a row.
+const MOST_UNHEARD: u64 = 1 << 14;
+
 /// Whether somebody is certainly there who was heard and whose check came at these times.
 fn is_there(now: Time, heard: Time, checked: Option<Time>) -> bool {
     let checked = checked.unwrap_or(heard);
@@ -148,6 +151,10 @@ pub(super) struct Session {
     pub(super) handshakes: Waiting,
     /// When the last authentic packet came.
     pub(super) heard_at: Time,
+    /// When that was at the last tick.
+    pub(super) heard_before: Time,
+    /// Whether so many pictures have left since then that more might never be opened: they pause.
+    pub(super) is_unheard: bool,
     pub(super) silences: Silences,
     pub(super) budget: SendBudget,
     pub(super) intake: Intake,
@@ -188,6 +195,22 @@ impl Session {
     pub(super) fn hear(&mut self, path: Path, sign: Sign, earliest: Time, now: Time) {
         self.heard_at = now;
         self.silences.end(path, sign, earliest, now);
+    }
+
+    /// Looks at each tick whether pictures may go on; answers whether that has changed. Who hears nothing guesses
+    /// the upper part of the next number by the last one (RFC 3711 appendix A), which is right for 32,768 numbers.
+    pub(super) fn look_whether_heard(&mut self) -> bool {
+        let is_heard = std::mem::replace(&mut self.heard_before, self.heard_at) != self.heard_at;
+        let mut is_worn = false;
+        for slot in self.slots.iter_mut().filter(|slot| slot.line.video) {
+            let next = slot.outgoing.next();
+            if is_heard {
+                slot.next_when_heard = next;
+            }
+            is_worn |= next.saturating_sub(slot.next_when_heard) >= MOST_UNHEARD;
+        }
+        let is_unheard = is_worn || (self.is_unheard && !is_heard);
+        std::mem::replace(&mut self.is_unheard, is_unheard) != is_unheard
     }
 
     /// Whether it is sent to this address, and has shown lately that it is there.

@@ -70,6 +70,8 @@ pub(super) struct Slot {
     pub(super) reported_at: Option<Time>,
     /// What had been sent when the listener last reported.
     told: Told,
+    /// The next number when the listener was last heard.
+    pub(super) next_when_heard: u64,
     repaired: Vec<(u64, Time)>,
     /// The binding before, for [`Plant::RingReadable`](crate::base::plant::Plant::RingReadable).
     #[cfg(feature = "planted-bugs")]
@@ -80,7 +82,8 @@ impl Slot {
     /// An empty slot.
     pub(super) fn new(line: transport::Slot, random: &mut Random) -> Self {
         let outgoing = Outgoing::new(random);
-        let told = Told { next: outgoing.next(), packets: 0, sent: 256 };
+        let next_when_heard = outgoing.next();
+        let told = Told { next: next_when_heard, packets: 0, sent: 256 };
         Self {
             line,
             outgoing,
@@ -88,6 +91,7 @@ impl Slot {
             reserved: None,
             reported_at: None,
             told,
+            next_when_heard,
             repaired: Vec::new(),
             #[cfg(feature = "planted-bugs")]
             past: None,

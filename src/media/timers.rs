@@ -13,7 +13,7 @@ pub(super) const TICK: Duration = Duration::from_millis(25);
 /// How much later a tick may come: while media flows it goes along with a batch, so that it costs no
 /// waking up of its own.
 pub(super) const TICK_SLACK: Duration = Duration::from_millis(20);
-/// The step while only somebody waits for a keyframe.
+/// The step while only somebody waits, for a keyframe or to be heard.
 const SLOW_TICK: Duration = Duration::from_millis(250);
 /// Media is said to flow for this long after its last packet.
 const FLOWS: Duration = Duration::from_secs(2);
@@ -32,7 +32,7 @@ impl Worker {
         for group in groups {
             self.rank_and_tell(now, group);
         }
-        let anybody_waits = self.ask_for_keyframes(now);
+        let mut anybody_waits = self.ask_for_keyframes(now);
         let participants: Vec<Key<Participant>> = self.participants.keys().collect();
         for key in participants {
             let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
@@ -40,7 +40,12 @@ impl Worker {
                 self.feedback_is_due(key);
             }
             let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
-            if session.is_some_and(|session| session.congestion.resume_if_due(now)) {
+            let changes = session.is_some_and(|session| {
+                let may_be_heard = session.look_whether_heard();
+                anybody_waits |= session.is_unheard;
+                session.congestion.resume_if_due(now) | may_be_heard
+            });
+            if changes {
                 self.refill(now, key);
             }
         }

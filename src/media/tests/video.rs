@@ -1,6 +1,6 @@
 //! Shares, canvases and cameras.
 
-use super::world::{Client, Heard, World};
+use super::world::{Client, Heard, SILENT, World};
 use crate::base::{Kind, KindSet};
 use crate::media::DropReason;
 use crate::message::{MediaReport, SlotReason};
@@ -52,6 +52,63 @@ fn a_silent_share_keeps_being_asked_twice_a_second() {
     // Before its first packet it is known by the offer.
     let asked = world.asked_for_keyframes(1);
     assert!((8..=10).contains(&asked), "{asked} in 5 s");
+}
+
+#[test]
+fn a_keyframe_is_asked_for_once_it_would_be_shown() {
+    let mut world = World::new();
+    let share = KindSet::of(&[Kind::Share]);
+    (1..=2).for_each(|group| world.group(group, 6, KindSet::NONE));
+    world.join_as(1, 1, share, Client::default());
+    world.join_as(2, 2, KindSet::NONE, Client::default());
+    world.show(1, Kind::Share, true);
+    world.flush();
+    world.rtcp.clear();
+    world.move_to(&[(1, 2)], share);
+    for _ in 0..2 {
+        world.show(1, Kind::Share, false);
+        world.flush();
+        assert_eq!(world.asked_for_keyframes(1), 0, "what is sent now is still in flight");
+        world.pass(4);
+    }
+    for _ in 0..20 {
+        world.pass(5);
+        world.show(1, Kind::Share, false);
+        world.flush();
+    }
+    assert_eq!(world.asked_for_keyframes(1), 1);
+    world.show(1, Kind::Share, true);
+    assert_eq!(to(world.flush(), 2).len(), 1);
+}
+
+/// So that who hears nothing for a while can open what comes afterwards (RFC 3711 appendix A).
+#[test]
+fn pictures_pause_for_who_is_not_heard_before_their_numbers_wrap() {
+    let mut world = World::new();
+    world.group(1, 6, KindSet::NONE);
+    world.join_as(1, 1, KindSet::of(&[Kind::Share]), Client::default());
+    (2..=3).for_each(|id| world.join_as(id, 1, KindSet::of(&[Kind::Audio]), Client::default()));
+    world.show(1, Kind::Share, true);
+    let mut came = [0, 0];
+    for ms in 0..40_000 {
+        world.pass(1);
+        world.show(1, Kind::Share, false);
+        if ms % 1_000 == 0 {
+            world.say(3, SILENT);
+        }
+        for heard in world.flush() {
+            came[usize::from(heard.listener == 3)] += u32::from(heard.view().payload_type() == 120);
+        }
+    }
+    assert!((16_384..17_000).contains(&came[0]), "{came:?}");
+    assert_eq!(came[1], 40_001, "who is heard goes on");
+    let slot = |world: &World| world.slots(2).into_iter().find(|slot| slot.video).unwrap();
+    assert_eq!((slot(&world).publisher, slot(&world).reason), (None, Some(SlotReason::Congestion)));
+    world.say(2, SILENT);
+    world.pass(50);
+    assert_eq!(world.bound(2, Kind::Share), [1]);
+    world.show(1, Kind::Share, true);
+    assert_eq!(to(world.flush(), 2).len(), 1);
 }
 
 #[test]

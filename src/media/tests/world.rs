@@ -169,13 +169,13 @@ impl World {
         let negotiated = self.negotiated(id, &client);
         let epoch = self.epoch();
         let leg = Leg::Plain(PlainLeg::new(path));
-        let session = self.worker.new_session(leg, epoch, negotiated, format!("cname-{id}"));
+        let mut session = self.worker.new_session(leg, epoch, negotiated, format!("cname-{id}"));
+        session.is_up = true;
         let placement = Placement { participant: ParticipantId(id), group: GroupId(group), epoch, publish };
         let key = self.worker.attach(self.now, &placement, session);
         self.worker.demux.add_address(path.remote, key);
         let session = self.worker.participants.get_mut(key).unwrap().session.as_mut().unwrap();
         session.addresses.push(path.remote);
-        session.is_up = true;
         self.worker.refresh(self.now, GroupId(group));
         self.worker.count_gauges();
         self.reports.extend(std::iter::from_fn(|| self.worker.poll_report()));
