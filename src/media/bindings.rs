@@ -110,12 +110,12 @@ impl Worker {
                 .filter(|(_, slot)| slot.line.video == video)
                 .map(|(at, slot)| (at, slot.holder()))
                 .unzip();
-            let mut wanted: Vec<Key<Stream>> = if video {
-                program.video.for_listener(&held).into_iter().filter(is_others).collect()
+            let wanted: Vec<Key<Stream>> = if video {
+                program.video.for_listener(&held, places.len(), is_others)
             } else {
-                program.talkers.iter().copied().filter(is_others).take(program.heard).collect()
+                let most = program.heard.min(places.len());
+                program.talkers.iter().copied().filter(is_others).take(most).collect()
             };
-            wanted.truncate(places.len());
             let assigned = assign(&held, &wanted);
             self.plan.extend(places.into_iter().zip(assigned));
         }

@@ -118,6 +118,7 @@ impl Seats {
         self.fill(now, heard.saturating_add(1), candidates);
         let seats_are_free_of_the_barred =
             self.0.iter().all(|seat| find(candidates, *seat).is_some_and(|holder| holder.allowed));
+        let mut rivals = self.rivals(now, heard, candidates);
         for at in 0..candidates.len() {
             let Some(challenger) = candidates.get(at).copied() else { break };
             if !challenger.allowed
@@ -129,9 +130,12 @@ impl Seats {
                 }
                 continue;
             }
-            let since = self.challenge(now, heard, challenger, candidates);
+            let (since, won) = self.challenge(now, challenger, rivals);
             if let Some(candidate) = candidates.get_mut(at) {
                 candidate.loudness.challenges_since = since;
+            }
+            if won {
+                rivals = self.rivals(now, heard, candidates);
             }
         }
         self.0 != before
@@ -149,46 +153,44 @@ impl Seats {
         }
     }
 
-    /// Lets one candidate challenge the weakest seats; answers since when it has been waiting.
-    fn challenge(
-        &mut self,
-        now: Time,
-        heard: usize,
-        challenger: Candidate,
-        candidates: &[Candidate],
-    ) -> Option<Time> {
+    /// Lets one candidate challenge the weakest seats; answers since when it has been waiting, and whether it has
+    /// won a seat.
+    fn challenge(&mut self, now: Time, challenger: Candidate, rivals: Rivals) -> (Option<Time>, bool) {
         let held = self.0.iter().position(|seat| *seat == challenger.stream);
-        let spare = self.0.get(heard).copied().filter(|_| held.is_none());
-        let main = self.weakest(now, heard, candidates);
+        let main = rivals.main;
+        let spare = rivals.spare.filter(|_| held.is_none());
         let since = challenger.loudness.challenges_since.unwrap_or(now);
         let waited = now.since(since) >= FOR_SO_LONG;
         let outcome = |holder: Option<Candidate>| {
             holder.map_or(Outcome::Fails, |holder| challenger.against(now, &holder))
         };
-        let (over_main, over_spare) = (outcome(main), outcome(spare.and_then(|seat| find(candidates, seat))));
+        let (over_main, over_spare) = (outcome(main), outcome(spare));
         let wins = |outcome| outcome == Outcome::Wins || (outcome == Outcome::WinsLater && waited);
         if let Some(loser) = main.filter(|_| wins(over_main)) {
             // The loser is still the best of the rest, or near it: it takes the last seat.
             self.put(loser.stream, challenger.stream);
             match (held, spare) {
                 (Some(at), _) => self.set(at, loser.stream),
-                (None, Some(spare)) => self.put(spare, loser.stream),
+                (None, Some(spare)) => self.put(spare.stream, loser.stream),
                 (None, None) => {}
             }
-            return None;
+            return (None, true);
         }
         if let Some(spare) = spare.filter(|_| wins(over_spare)) {
-            self.put(spare, challenger.stream);
-            return (over_main == Outcome::WinsLater).then_some(since);
+            self.put(spare.stream, challenger.stream);
+            return ((over_main == Outcome::WinsLater).then_some(since), true);
         }
-        (over_main == Outcome::WinsLater || over_spare == Outcome::WinsLater).then_some(since)
+        let waits = over_main == Outcome::WinsLater || over_spare == Outcome::WinsLater;
+        (waits.then_some(since), false)
     }
 
-    /// Whoever gives way first among the first `heard` seats.
-    fn weakest(&self, now: Time, heard: usize, candidates: &[Candidate]) -> Option<Candidate> {
-        self.0.iter().take(heard).filter_map(|seat| find(candidates, *seat)).max_by_key(|holder| {
+    /// Whom a challenger is held against, which is the same for all until one wins: a room may have thousands.
+    fn rivals(&self, now: Time, heard: usize, candidates: &[Candidate]) -> Rivals {
+        let holders = self.0.iter().take(heard).filter_map(|seat| find(candidates, *seat));
+        let main = holders.max_by_key(|holder| {
             (!holder.allowed, holder.loudness.is_long_silent(now), holder.loudness.level(now))
-        })
+        });
+        Rivals { main, spare: self.0.get(heard).and_then(|seat| find(candidates, *seat)) }
     }
 
     fn put(&mut self, old: Key<Stream>, new: Key<Stream>) {
@@ -202,6 +204,15 @@ impl Seats {
             *seat = stream;
         }
     }
+}
+
+/// Whoever gives way first.
+#[derive(Clone, Copy, Debug)]
+struct Rivals {
+    /// Among those who are heard.
+    main: Option<Candidate>,
+    /// The one seat behind them.
+    spare: Option<Candidate>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

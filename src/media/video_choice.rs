@@ -1,5 +1,7 @@
 //! Which videos a listener sees: share, canvas, then cameras of the loudest.
 
+use std::collections::BTreeMap;
+
 use super::slab::Key;
 use super::stream::Stream;
 use crate::base::Kind;
@@ -17,7 +19,10 @@ enum Worth {
 
 /// The videos of one group.
 #[derive(Clone, Debug, Default)]
-pub(super) struct VideoChoice(Vec<(Worth, Key<Stream>)>);
+pub(super) struct VideoChoice {
+    ranked: Vec<(Worth, Key<Stream>)>,
+    worth: BTreeMap<Key<Stream>, Worth>,
+}
 
 impl VideoChoice {
     /// Adds a stream that may send. A camera counts once it has sent something; `talks` is its owner's
@@ -31,20 +36,38 @@ impl VideoChoice {
             (Kind::Video, Some(rank)) => Worth::Talker(rank),
             (Kind::Video, None) => Worth::Camera,
         };
-        self.0.push((worth, stream));
+        self.ranked.push((worth, stream));
+        self.worth.insert(stream, worth);
     }
 
     /// Puts them into their order; equals stay as they were added.
     pub(super) fn rank(&mut self) {
-        self.0.sort_by_key(|(worth, _)| *worth);
+        self.ranked.sort_by_key(|(worth, _)| *worth);
     }
 
-    /// The streams for one listener, best first. Among cameras that are worth the same, those that it
-    /// sees already go first, so that nothing changes without need.
-    pub(super) fn for_listener(&self, held: &[Option<Key<Stream>>]) -> Vec<Key<Stream>> {
-        let mut wanted = self.0.clone();
-        wanted.sort_by_key(|(worth, stream)| (*worth, !held.contains(&Some(*stream))));
-        wanted.into_iter().map(|(_, stream)| stream).collect()
+    /// The streams for one listener that has so many places, best first, of those that it may see. Among cameras
+    /// that are worth the same, those that it sees already go first, so that nothing changes without need. Looks at
+    /// few of them: a room may have thousands, and as many listeners.
+    pub(super) fn for_listener(
+        &self,
+        held: &[Option<Key<Stream>>],
+        places: usize,
+        may_see: impl Fn(&Key<Stream>) -> bool,
+    ) -> Vec<Key<Stream>> {
+        let mut wanted = Vec::with_capacity(places);
+        for equals in self.ranked.chunk_by(|(one, _), (other, _)| one == other) {
+            let is_equal =
+                |stream: &&Key<Stream>| self.worth.get(*stream) == equals.first().map(|(worth, _)| worth);
+            let seen = held.iter().flatten().filter(is_equal);
+            let others =
+                equals.iter().map(|(_, stream)| stream).filter(|stream| !held.contains(&Some(**stream)));
+            let left = places.saturating_sub(wanted.len());
+            wanted.extend(seen.chain(others).copied().filter(&may_see).take(left));
+            if wanted.len() >= places {
+                break;
+            }
+        }
+        wanted
     }
 }
 
@@ -83,7 +106,7 @@ mod tests {
         choice.add(all[4], Kind::Share, false, None);
         choice.add(all[5], Kind::Video, false, Some(2));
         choice.rank();
-        assert_eq!(choice.for_listener(&[]), [all[4], all[3], all[2], all[1], all[0]]);
+        assert_eq!(choice.for_listener(&[], 9, |_| true), [all[4], all[3], all[2], all[1], all[0]]);
     }
 
     #[test]
@@ -94,7 +117,8 @@ mod tests {
             choice.add(*stream, Kind::Video, true, None);
         }
         choice.rank();
-        assert_eq!(choice.for_listener(&[None, Some(all[2])])[0], all[2]);
+        assert_eq!(choice.for_listener(&[None, Some(all[2])], 2, |_| true), [all[2], all[0]]);
+        assert_eq!(choice.for_listener(&[None, Some(all[2])], 2, |of| *of != all[2]), [all[0], all[1]]);
     }
 
     #[test]
