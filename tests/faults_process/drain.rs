@@ -6,22 +6,18 @@ use serde_json::json;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::http::{ask, development_token, get};
-use crate::machine::Server;
+use crate::machine::{ADMIN_KEY, Server};
 use crate::person::Person;
 use crate::tally::Tally;
 use crate::ws::Client;
 
 const STOP_SECONDS: u64 = 5;
 
-/// An operator's.
-const KEY: &str = "Authorization: Bearer a-key-for-operators-of-this-test\r\n";
-
 /// What a process takes to end on a machine that has much else to do.
 const SLACK: Duration = Duration::from_secs(2);
 
 async fn server() -> Server {
-    let key = KEY.rsplit(' ').next().unwrap().trim();
-    Server::start(&format!("[node]\nstop_seconds = {STOP_SECONDS}\n[admin]\nkey = \"{key}\"\n")).await
+    Server::start(&format!("[node]\nstop_seconds = {STOP_SECONDS}\n")).await
 }
 
 /// Everything is told until the server closes; answers how it closes.
@@ -70,7 +66,8 @@ async fn stops_in_good_order(signals: [&str; 2]) {
             assert!(response.headers().contains_key("retry-after"));
             let ready = get(server.http, "/readyz").await;
             assert_eq!((ready.status, &*ready.body), (503, "not ready: the server is stopping\n"));
-            let room = ask(server.http, "POST /v1/rooms", KEY, r#"{"name": "late"}"#).await;
+            let key = format!("Authorization: Bearer {ADMIN_KEY}\r\n");
+            let room = ask(server.http, "POST /v1/rooms", &key, r#"{"name": "late"}"#).await;
             assert_eq!(room.status, 503, "a room that nobody could enter: {room:?}");
         }
         // It has ended already.

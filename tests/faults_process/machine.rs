@@ -18,7 +18,7 @@ use crate::http::{ask, get};
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The operator's key of these servers.
-const ADMIN_KEY: &str = "an operator's own key";
+pub(crate) const ADMIN_KEY: &str = "an operator's own key";
 
 /// `anteroom serve`, which is killed when this is dropped.
 pub(crate) struct Server {
