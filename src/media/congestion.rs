@@ -32,6 +32,9 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
 /// Who is full again as soon as this after a pause pauses for longer.
 const RELAPSE: Duration = Duration::from_secs(10);
+/// Numbers back from the newest of which it is remembered whether they were counted as lost: feedback speaks of no
+/// wider range, as a rule, and behind one that was late it tells again what it had told.
+const REMEMBERED: usize = 512;
 /// Packets told of by one datagram that are looked at: more than a listener is sent between two.
 pub(super) const MAX_TOLD: usize = 1_024;
 
@@ -41,6 +44,8 @@ pub(super) struct Congestion {
     numbers: SequenceUnwrapper,
     /// What the next feedback begins with, if nothing is lost.
     expected: Option<u64>,
+    /// Which of the last numbers before it were counted as lost, a bit each.
+    counted: [u64; REMEMBERED / 64],
     /// The count of the last feedback.
     feedback: Option<u8>,
     window: Window,
@@ -86,8 +91,10 @@ impl Congestion {
             let number = self.numbers.unwrap(sequence);
             let expected = self.expected.unwrap_or(number);
             if number < expected {
-                // One that was late, and counted as lost.
-                self.window.lost = self.window.lost.saturating_sub(u32::from(came));
+                // One that was late, and counted as lost, or one that is told of again.
+                if came && expected - number <= REMEMBERED as u64 && self.mark(number, false) {
+                    self.window.lost = self.window.lost.saturating_sub(1);
+                }
                 continue;
             }
             // What is between two feedbacks that follow each other was lost as well.
@@ -96,14 +103,15 @@ impl Congestion {
             }
             self.expected = Some(number + 1);
             if came {
-                self.end_loss(lost_in_a_row);
+                self.end_loss(lost_in_a_row, number);
                 lost_in_a_row = 0;
+                self.mark(number, false);
                 self.window.sent += 1;
             } else {
                 lost_in_a_row += 1;
             }
         }
-        self.end_loss(lost_in_a_row);
+        self.end_loss(lost_in_a_row, self.expected.unwrap_or(0));
         let since = *self.window.since.get_or_insert(now);
         let is_trial = self.resumed_at.is_some_and(|at| now.since(at) < TRIAL);
         let window = if is_trial { TRIAL_WINDOW } else { WINDOW };
@@ -114,11 +122,27 @@ impl Congestion {
         lost * 100 > sent * FULL_PERCENT
     }
 
-    fn end_loss(&mut self, in_a_row: u64) {
-        if let Some(lost) = u32::try_from(in_a_row).ok().filter(|_| in_a_row < GONE) {
+    /// So many before `next` have not come.
+    fn end_loss(&mut self, in_a_row: u64, next: u64) {
+        let counted = u32::try_from(in_a_row).ok().filter(|_| in_a_row < GONE);
+        if let Some(lost) = counted {
             self.window.sent += lost;
             self.window.lost += lost;
         }
+        let last = next.saturating_sub(in_a_row.min(REMEMBERED as u64))..next;
+        last.for_each(|number| {
+            self.mark(number, counted.is_some());
+        });
+    }
+
+    /// Notes whether a number was counted as lost; answers what was noted before.
+    fn mark(&mut self, number: u64, is_lost: bool) -> bool {
+        let place = number % REMEMBERED as u64;
+        let (word, bit) = (usize::try_from(place / 64).unwrap_or(0), 1 << (place % 64));
+        let Some(word) = self.counted.get_mut(word) else { return false };
+        let before = *word & bit != 0;
+        *word = if is_lost { *word | bit } else { *word & !bit };
+        before
     }
 
     /// Takes a receiver report: the greatest part of a picture's packets that the link has lost, of 256,
@@ -222,6 +246,23 @@ mod tests {
             let feedback = next_of(&congestion);
             assert!(!congestion.note_packets(at(step * 50), feedback, numbers.map(told)), "step {step}");
         }
+    }
+
+    /// As browsers do behind one that was late.
+    #[test]
+    fn what_is_told_again_hides_no_loss() {
+        let told = |number: u64, came| (u16::try_from(number & 0xffff).unwrap(), came);
+        let mut congestion = Congestion::default();
+        let mut full = 0;
+        for step in 0..20_u64 {
+            let feedback = next_of(&congestion);
+            // Half of the new ones are lost, and the ten that came before are told again.
+            let again = (step * 20).saturating_sub(20)..step * 20;
+            let again = again.map(|number| told(number, number % 2 == 0));
+            let new = (step * 20..step * 20 + 20).map(|number| told(number, number % 2 == 0));
+            full += u32::from(congestion.note_packets(at(step * 50), feedback, again.chain(new)));
+        }
+        assert!(full >= 2, "{full}");
     }
 
     #[test]
