@@ -41,9 +41,9 @@ impl Worker {
             }
             let session = self.participants.get_mut(key).and_then(|participant| participant.session.as_mut());
             let changes = session.is_some_and(|session| {
-                let may_be_heard = session.look_whether_heard();
+                let has_changed = session.look_whether_heard();
                 anybody_waits |= session.is_unheard;
-                session.congestion.resume_if_due(now) | may_be_heard
+                session.congestion.resume_if_due(now) | has_changed
             });
             if changes {
                 self.refill(now, key);
