@@ -218,7 +218,7 @@ impl Metrics {
         for reason in DropReason::ALL {
             self.packets_dropped(reason.label()).reset();
         }
-        for cause in ["panic", "fence", "error"] {
+        for cause in ["panic", "error", "fence", "stuck"] {
             self.worker_restarts.with_label_values(&[cause]).reset();
         }
     }
@@ -257,7 +257,7 @@ impl Metrics {
         self.worker_up.with_label_values(&[&worker.to_string()]).set(i64::from(up));
     }
 
-    /// Counts a worker that was replaced: `panic`, `fence` or `error`.
+    /// Counts a worker that was replaced: `panic`, `error`, `fence` or `stuck`.
     pub fn worker_replaced(&self, cause: &'static str) {
         self.worker_restarts.with_label_values(&[cause]).inc();
     }
