@@ -132,7 +132,7 @@ impl Worker {
         }
         if let Some(reason) = refusal.filter(|_| !crossed) {
             // What one missed of the stretch before a move came late, and says nothing of the one after.
-            if stream.is_newest(incoming.info.index) {
+            if reason == DropReason::Unbound || stream.is_newest(incoming.info.index) {
                 let owner = stream.owner;
                 self.forget_missing(owner, incoming.line);
             }

@@ -322,3 +322,22 @@ fn after_a_publisher_has_landed_a_round_trip_is_still_in_flight() {
     world.say(1, LOUD);
     assert!(!world.flush().is_empty());
 }
+
+#[test]
+fn what_nobody_watches_is_not_asked_for() {
+    let mut world = World::new();
+    world.group(1, 6, KindSet::NONE);
+    world.join_as(1, 1, KindSet::of(&[Kind::Share]), Client::default());
+    for step in 0..3 {
+        let packet = world.frame(1, Kind::Share, step == 0);
+        if step != 1 {
+            world.hand_in(1, packet);
+        }
+        world.flush();
+    }
+    for _ in 0..20 {
+        world.pass(25);
+        world.flush();
+    }
+    assert_eq!(world.asked_again(1), [] as [u16; 0]);
+}

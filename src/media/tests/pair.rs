@@ -412,3 +412,26 @@ fn random_moves_over_two_workers_never_carry_a_packet_out_of_its_group() {
         assert!(reached > 150 && crossed > 50, "{reached} packets reached somebody, {crossed} crossed");
     }
 }
+
+#[test]
+fn a_clock_set_anew_is_one_entry_on_each_worker() {
+    let mut pair = Pair::new(11);
+    pair.join(1, 1);
+    pair.join(2, 1);
+    let mut show = |keyframe| {
+        pair.pass(20);
+        let sending = pair.worlds[home(2)].people.get_mut(&2).unwrap().sending.get_mut(&Kind::Share);
+        if let Some(sending) = sending.filter(|_| keyframe) {
+            sending.timestamp = sending.timestamp.wrapping_add(60 * 90_000);
+        }
+        pair.show(2, Kind::Share, keyframe);
+        pair.flush().len()
+    };
+    // Until the other worker has learned of the share and asked for it.
+    show(true);
+    (0..20).for_each(|_| drop(show(false)));
+    for _ in 0..3 {
+        assert_eq!(show(true), 1, "behind a leap of its clock");
+        assert_eq!((0..20).map(|_| show(false)).sum::<usize>(), 20);
+    }
+}
