@@ -13,12 +13,15 @@
     reason = "a test may fail loudly"
 )]
 #![expect(clippy::disallowed_methods, reason = "browsers live in real time")]
+#![allow(dead_code, reason = "each test file uses its part of the support")]
 
 mod breakouts;
 mod buttons;
 mod chrome;
 mod flags;
 mod hearing;
+#[path = "../support/http.rs"]
+mod http;
 mod joining;
 mod person;
 mod presenting;

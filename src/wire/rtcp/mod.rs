@@ -138,9 +138,11 @@ fn split(bytes: &[u8]) -> Result<Split<'_>, WireError> {
     Ok((packet, reader.rest()))
 }
 
+/// Padding fills up whole words (RFC 3550 section 6.4.1), but for libwebrtc: its transport feedback counts only the
+/// one to three bytes that the last word lacked.
 fn without_padding(body: &[u8]) -> Result<&[u8], WireError> {
     let count = body.last().copied().ok_or(WireError::Truncated("RTCP padding"))?;
-    if count == 0 || count % 4 != 0 {
+    if count == 0 {
         return Err(WireError::Value("RTCP padding"));
     }
     let kept = body.len().checked_sub(usize::from(count));
@@ -247,10 +249,26 @@ mod tests {
         assert!(
             matches!(packets(&padded).next(), Some(Ok(RtcpPacket::Bye(bye))) if bye.ssrcs().count() == 1)
         );
-        for count in (0..=255).filter(|count| *count != 4) {
+        for count in (0..=255).filter(|count| !(1..=4).contains(count)) {
             let mut wrong = padded;
             wrong[11] = count;
             assert!(matches!(packets(&wrong).next(), Some(Err(_))), "{count}");
+        }
+    }
+
+    #[test]
+    fn browsers_pad_feedback_by_less_than_a_word() {
+        // So many packets came, each 1 ms after the one before.
+        for (came, padding) in [(1, &[1][..]), (4, &[0, 2]), (3, &[0, 0, 3])] {
+            let mut feedback = vec![0xaf, TRANSPORT_FEEDBACK, 0, 0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 9, 0, came];
+            feedback.extend([0, 0, 7, 3, 0x20, came]);
+            feedback.extend(std::iter::repeat_n(4, came.into()));
+            feedback.extend(padding);
+            feedback[3] = u8::try_from(feedback.len() / 4 - 1).unwrap();
+            let Some(Ok(RtcpPacket::TransportFeedback(view))) = packets(&feedback).next() else {
+                panic!("{feedback:?}")
+            };
+            assert!(view.statuses().eq((9..9 + u16::from(came)).map(|number| (number, Some(4)))));
         }
     }
 
