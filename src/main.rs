@@ -159,7 +159,7 @@ fn run_server(arguments: &ServeArguments) -> Result<(), String> {
         if arguments.faults_from_stdin {
             take_faults(running.engine().saboteur())?;
         }
-        greet(&running)?;
+        greet(&running);
         let stop = async {
             match orphaned {
                 Some(orphaned) => tokio::select! {
@@ -243,7 +243,7 @@ fn run_demo(arguments: &DemoArguments) -> Result<bool, String> {
             say(&report.text())?;
         }
         if arguments.keep {
-            greet(&running)?;
+            greet(&running);
             running.run_until(stop_signal()?).await.map_err(|error| error.to_string())?;
         } else {
             running.stop().await;
@@ -276,12 +276,12 @@ fn run_load(options: &LoadOptions) -> Result<bool, String> {
     Ok(report.ok)
 }
 
-fn greet(running: &anteroom::node::Running) -> Result<(), String> {
-    say(&format!("Anteroom {} is open at {}", env!("CARGO_PKG_VERSION"), running.url()))?;
+/// Says where the server is. It serves as well where nobody reads that.
+fn greet(running: &anteroom::node::Running) {
+    let _ = say(&format!("Anteroom {} is open at {}", env!("CARGO_PKG_VERSION"), running.url()));
     if running.is_development() {
-        say("No token secret is configured: everybody on this machine may come in, nobody else can.")?;
+        let _ = say("No token secret is configured: everybody on this machine may come in, nobody else can.");
     }
-    Ok(())
 }
 
 fn say(line: &str) -> Result<(), String> {

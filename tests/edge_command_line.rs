@@ -30,11 +30,15 @@ fn file(content: &str) -> tempfile::NamedTempFile {
 
 /// Starts a server and answers its address once it is open.
 fn serve(arguments: &[&str]) -> (Child, BufReader<std::process::ChildStdout>, String) {
+    serve_logging(arguments, Stdio::piped())
+}
+
+fn serve_logging(arguments: &[&str], log: Stdio) -> (Child, BufReader<std::process::ChildStdout>, String) {
     let mut server = Command::new(env!("CARGO_BIN_EXE_anteroom"))
         .arg("serve")
         .args(arguments)
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stderr(log)
         .spawn()
         .unwrap();
     let mut out = BufReader::new(server.stdout.take().unwrap());
@@ -57,7 +61,9 @@ fn terminate(mut server: Child) -> (Option<i32>, String) {
     assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
     let status = server.wait().unwrap();
     let mut log = String::new();
-    server.stderr.take().unwrap().read_to_string(&mut log).unwrap();
+    if let Some(mut stderr) = server.stderr.take() {
+        stderr.read_to_string(&mut log).unwrap();
+    }
     (status.code(), log)
 }
 
@@ -121,6 +127,37 @@ fn a_server_tells_where_it_is_logs_no_token_and_stops_when_asked() {
     for planted in [&token[..], "a-wrong-token", "planted"] {
         assert!(!log.contains(planted), "{planted} in {log}");
     }
+}
+
+#[test]
+fn a_log_and_a_greeting_that_nobody_can_write_stop_nothing() {
+    let full = || Stdio::from(std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap());
+    let (server, _out, address) = serve_logging(&["--port", "0", "--log", "trace"], full());
+    assert!(ask(&address, "/livez").starts_with("HTTP/1.1 200"));
+    let token = ask(&address, "/dev/token?room=daily&name=Mia&role=moderator");
+    let token = token.rsplit_once("token\":\"").unwrap().1.split('"').next().unwrap();
+    // Control takes this link, and closes it at the end.
+    let mut link = TcpStream::connect(&address).unwrap();
+    write!(
+        link,
+        "GET /v1/ws?token={token} HTTP/1.1\r\nHost: {address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+    )
+    .unwrap();
+    let mut line = String::new();
+    BufReader::new(&link).read_line(&mut line).unwrap();
+    assert!(line.starts_with("HTTP/1.1 101"), "{line}");
+    assert_eq!(terminate(server).0, Some(0));
+    let mut greeted = Command::new(env!("CARGO_BIN_EXE_anteroom"))
+        .args(["serve", "--port", "0", "--log", "info"])
+        .stdout(full())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut log = BufReader::new(greeted.stderr.take().unwrap()).lines().map_while(Result::ok);
+    let address = log.find_map(|line| Some(line.split_once("http listens address=")?.1.to_owned()));
+    assert!(ask(&address.unwrap(), "/livez").starts_with("HTTP/1.1 200"));
+    assert_eq!(terminate(greeted).0, Some(0));
 }
 
 #[test]

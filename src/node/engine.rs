@@ -303,8 +303,8 @@ fn run_control(job: ControlJob, failure: &watch::Sender<Option<EngineFailed>>) {
         Err(panic) => text_of(panic.as_ref()),
     };
     doorway.set_ready(false);
+    failure.send_replace(Some(EngineFailed(reason.clone())));
     tracing::error!(reason, "the control plane failed");
-    failure.send_replace(Some(EngineFailed(reason)));
 }
 
 /// A generator seeded by the operating system.

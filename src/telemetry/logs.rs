@@ -61,6 +61,8 @@ pub fn set_up_logs(settings: &LogSettings) -> Result<(), LogSetupError> {
         .with_env_filter(filter)
         .with_ansi(color)
         .with_writer(std::io::stderr)
+        // Told of by `eprintln!`, which panics where there is nobody to tell.
+        .log_internal_errors(false)
         .try_init()
         .map_err(|_| LogSetupError::AlreadySetUp)
 }
