@@ -338,7 +338,6 @@ impl Session {
     /// The ack of a join.
     pub(super) fn joined(&self, client: ClientId, sdp: Option<&str>) -> Value {
         let Some(seat) = self.seats.get(&client) else { return Refusal::Internal.data() };
-        let slots: Vec<Value> = seat.slots.iter().map(SlotState::to_json).collect();
         json!({
             "msg": "Success",
             "result": 0,
@@ -346,7 +345,7 @@ impl Session {
             "resume": format!("{:032x}", seat.resume),
             "sdp": sdp,
             "epoch": seat.confirmed,
-            "slots": slots,
+            "slots": seat.slots_json(),
             "room": self.snapshot(client),
             "seq": self.log.seq(),
         })

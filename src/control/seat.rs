@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde_json::Value;
+
 use super::answers::Answers;
 use super::reply::ReplyTo;
 use crate::base::{
@@ -190,6 +192,11 @@ impl Seat {
     /// Joined and not Held.
     pub(super) const fn connected(&self) -> bool {
         self.held_until.is_none()
+    }
+
+    /// What its slots carry, as acks tell it.
+    pub(super) fn slots_json(&self) -> Vec<Value> {
+        self.slots.iter().map(SlotState::to_json).collect()
     }
 
     pub(super) fn is_moderator(&self) -> bool {

@@ -155,7 +155,8 @@ impl Session {
 
     /// The events that were addressed to the caller from a number on; a snapshot where the log does
     /// not reach back that far, and where they are more than an answer should hold. Also where there are
-    /// no such numbers yet: the caller knows events that a crash took with it.
+    /// no such numbers yet: the caller knows events that a crash took with it. With it goes what the caller's slots
+    /// carry, which it may have been told by one of these events.
     pub(super) fn replay(&self, client: ClientId, params: Params<'_>) -> Result<Answer, Denied> {
         let seat = self.seat(client)?;
         let from = params.whole("from_seq")?;
@@ -163,7 +164,13 @@ impl Session {
         let is_there = (from >= first || first <= 1) && from <= self.log.seq() + 1;
         let data = match self.addressed(seat, from).filter(|_| is_there) {
             Some(events) => json!({"msg": "Success", "result": 0, "events": events}),
-            None => json!({"msg": "Success", "result": 0, "snapshot": self.snapshot(client)}),
+            None => json!({
+                "msg": "Success",
+                "result": 0,
+                "snapshot": self.snapshot(client),
+                "epoch": seat.confirmed,
+                "slots": seat.slots_json(),
+            }),
         };
         Ok(Answer::Now(data))
     }

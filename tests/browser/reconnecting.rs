@@ -54,6 +54,21 @@ fn a_lost_socket_leaves_media_running() {
 }
 
 #[test]
+fn who_missed_too_much_learns_what_its_slots_carry() {
+    story("who missed too much learns what its slots carry", async |world| {
+        let [ada, bob, cy, dee] = meeting(world).await;
+        expect_groups("before", &[&ada, &bob, &cy, &dee], &[&[&ada, &bob, &cy, &dee]]).await;
+        let heard = "anteroom.slots.filter((slot) => slot.clientId && slot.track).length";
+        bob.until("others are in its slots", &format!("{heard} >= 3")).await;
+        let before: usize = bob.js(heard).await;
+        // As behind a crash: there is no such number.
+        let forget = "(async () => { anteroom.slots = []; anteroom.log.last = 1e9; await anteroom.log.catchUp(); return true; })()";
+        assert!(bob.js::<bool>(forget).await);
+        assert_eq!(bob.js::<usize>(heard).await, before);
+    });
+}
+
+#[test]
 fn an_ice_restart_keeps_everything() {
     story("an ICE restart keeps everything", async |world| {
         let [ada, bob, cy, dee] = meeting(world).await;

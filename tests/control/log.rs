@@ -90,6 +90,7 @@ fn older_than_the_log_is_a_snapshot() {
     world.must(&moderator, Method::SetMicrophone, json!({"on": true}));
     let ack = world.must(&guest, Method::Replay, json!({"from_seq": old}));
     assert_eq!(ack["snapshot"]["seq"], world.view().seq);
+    assert!(ack["epoch"].as_u64().is_some() && !ack["slots"].as_array().unwrap().is_empty(), "{ack}");
     let ack = world.must(&guest, Method::Replay, json!({"from_seq": old + 1}));
     assert_eq!((&ack["events"][0]["seq"], &ack["events"][0]["prev"]), (&json!(old + 1), &json!(old)));
 }

@@ -94,7 +94,10 @@ export class AnteroomRoom extends EventTarget {
     this.log = new EventLog(
       (from) => this.#ask("replay", { from_seq: from }),
       (frame) => this.#tell(frame.event, frame.data, frame.seq),
-      (room) => this.#raise("snapshot", { clientId: this.clientId, room }),
+      (data) => {
+        this.#raise("snapshot", { clientId: this.clientId, room: data.snapshot });
+        this.#setSlots(data);
+      },
     );
     this.recovering = false;
     /** @type {MediaConnection | null} the one whose path is being renewed */

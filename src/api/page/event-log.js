@@ -14,7 +14,7 @@ export class EventLog {
   /**
    * @param {(from: number) => Promise<any>} replay asks the server for events from a number on
    * @param {(frame: EventFrame) => void} deliver gets each event once
-   * @param {(snapshot: any) => void} reset gets the whole state where events are too old to be had
+   * @param {(data: any) => void} reset gets the whole state where events are too old to be had
    */
   constructor(replay, deliver, reset) {
     this.replay = replay;
@@ -62,7 +62,7 @@ export class EventLog {
       const data = await this.replay(this.last ?? 0);
       if (data.snapshot) {
         this.last = data.snapshot.seq;
-        this.reset(data.snapshot);
+        this.reset(data);
       } else {
         this.#passUnseen(data.events ?? []);
       }
