@@ -1,5 +1,7 @@
 //! Which stream is in which slot.
 
+use std::collections::BTreeMap;
+
 use super::participant::Participant;
 use super::slab::Key;
 use super::slot::Binding;
@@ -67,11 +69,16 @@ impl Worker {
         }
     }
 
-    /// Puts the program of a listener's group into its slots.
-    pub(super) fn refill(&mut self, now: Time, listener: Key<Participant>) {
-        let group = self.participants.get(listener).and_then(|listener| listener.group);
-        if let Some(program) = group.and_then(|group| self.program(group)) {
-            self.fill_slots_of(now, listener, &program);
+    /// Puts the programs of listeners' groups into their slots. Making one looks at the whole group, so that it is
+    /// made once for all of them.
+    pub(super) fn refill(&mut self, now: Time, listeners: &[Key<Participant>]) {
+        let mut programs = BTreeMap::new();
+        for listener in listeners {
+            let group = self.participants.get(*listener).and_then(|listener| listener.group);
+            let Some(group) = group else { continue };
+            if let Some(program) = programs.entry(group).or_insert_with(|| self.program(group)) {
+                self.fill_slots_of(now, *listener, program);
+            }
         }
     }
 

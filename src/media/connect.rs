@@ -160,6 +160,10 @@ impl Worker {
             // It has changed nothing.
             IceOutcome::Dropped(_) => return Err(DropReason::NotAuthentic),
             IceOutcome::Refused { .. } => {}
+            // From where media goes to it is as good a sign as a packet: some report nothing.
+            IceOutcome::Accepted(_) if session.leg.path() == Some(path) => {
+                session.hear(path, Sign::Alone, self.emptied_at, now);
+            }
             IceOutcome::Accepted(_) => session.silences.end(path, Sign::Alone, self.emptied_at, now),
         }
         self.after_connection_work(now, key);

@@ -137,7 +137,7 @@ impl Worker {
         if shows && !session.congestion.is_paused() {
             session.congestion.pause(now);
             self.statistics.pauses += 1;
-            self.refill(now, key);
+            self.refill(now, &[key]);
         }
     }
 

@@ -126,7 +126,7 @@ const LIVES: Duration = Duration::from_secs(5);
 /// takes from it, so that it lives for as long as it has consent.
 const MAKES_NONE: Duration = Duration::from_secs(8);
 
-/// So many numbers of one slot leave for who is not heard meanwhile, half of those that may be missing in a row.
+/// So many numbers of one slot go by for who is not heard meanwhile, half of those that may be missing in a row.
 const MOST_UNHEARD: u64 = 1 << 14;
 
 /// Whether somebody is certainly there who was heard and whose check came at these times.
@@ -199,15 +199,19 @@ impl Session {
 
     /// Looks at each tick whether pictures may go on; answers whether that has changed. Who hears nothing guesses
     /// the upper part of the next number by the last one (RFC 3711 appendix A), which is right for 32,768 numbers.
+    /// Sound goes on, and leaves out no number any more: its packets are at most 7,500 in the 30 s that a silent
+    /// listener stays, or twice as many where talkers take turns.
     pub(super) fn look_whether_heard(&mut self) -> bool {
         let is_heard = std::mem::replace(&mut self.heard_before, self.heard_at) != self.heard_at;
         let mut is_worn = false;
-        for slot in self.slots.iter_mut().filter(|slot| slot.line.video) {
+        for slot in &mut self.slots {
             let next = slot.outgoing.next();
             if is_heard {
                 slot.next_when_heard = next;
             }
-            is_worn |= next.saturating_sub(slot.next_when_heard) >= MOST_UNHEARD;
+            let is_far = next.saturating_sub(slot.next_when_heard) >= MOST_UNHEARD;
+            slot.outgoing.keep_gaps(!is_far);
+            is_worn |= is_far && slot.line.video;
         }
         let is_unheard = is_worn || (self.is_unheard && !is_heard);
         std::mem::replace(&mut self.is_unheard, is_unheard) != is_unheard

@@ -34,6 +34,7 @@ impl Worker {
         }
         let mut anybody_waits = self.ask_for_keyframes(now);
         let participants: Vec<Key<Participant>> = self.participants.keys().collect();
+        let mut changed = Vec::new();
         for key in participants {
             let session = self.participants.get(key).and_then(|participant| participant.session.as_ref());
             if session.is_some_and(|session| session.has_feedback(&self.streams, now)) {
@@ -46,9 +47,10 @@ impl Worker {
                 session.congestion.resume_if_due(now) | has_changed
             });
             if changes {
-                self.refill(now, key);
+                changed.push(key);
             }
         }
+        self.refill(now, &changed);
         let flows = self.media_at.is_some_and(|at| now.since(at) < FLOWS);
         self.next_tick = match (flows, anybody_waits) {
             (true, _) => Some(now + TICK),

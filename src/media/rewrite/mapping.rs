@@ -12,10 +12,6 @@ use crate::media::ring::PacketInfo;
 /// each mute or jump of the source; what lies 16 of them back is no longer asked for.
 const MAX_PIECES: usize = 16;
 
-/// The most numbers in a row that a listener may miss because of us. Who misses half of all numbers
-/// takes the wrong rollover counter for good (RFC 3711 section 3.3.1), also for whoever has the slot next.
-const MAX_LEAP: u64 = 1_000;
-
 /// A stretch of source packets whose numbers all move by the same distances.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Piece {
@@ -85,7 +81,7 @@ impl Mapping {
         match self.pieces.back() {
             Some(last) if info.segment <= last.segment => {
                 let placed = self.place_in_known(info, numbers)?;
-                if placed.out <= outgoing.next + MAX_LEAP {
+                if placed.out <= outgoing.next + outgoing.most_missing {
                     return Some(placed);
                 }
                 Self::enter(Self::leap(last, outgoing, info), info, numbers)
@@ -118,14 +114,14 @@ impl Mapping {
 
     /// The same source after a hole that is ours: the numbers close up as far as it is, all else stays.
     fn go_on(last: &Piece, outgoing: &Outgoing, info: &PacketInfo) -> Piece {
-        let out_first = outgoing.next + u64::from(info.gap);
+        let out_first = outgoing.next + u64::from(info.gap).min(outgoing.most_missing);
         Piece { segment: info.segment, source_first: info.index, out_first, ..*last }
     }
 
     /// The same stretch after more of it than a listener may miss: one number stays out, so that its decoder
     /// sees that something is missing.
     fn leap(last: &Piece, outgoing: &Outgoing, info: &PacketInfo) -> Piece {
-        Piece { out_first: outgoing.next + 1, ..Self::go_on(last, outgoing, info) }
+        Piece { out_first: outgoing.next + outgoing.most_missing.min(1), ..Self::go_on(last, outgoing, info) }
     }
 
     /// Another source, or one that a decoder enters anew: every number goes on where the slot stands.

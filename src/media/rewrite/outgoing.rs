@@ -7,6 +7,10 @@ use crate::wire::vp8::PictureId;
 
 const PICTURE_MASK: u16 = 0x7fff;
 
+/// The most numbers in a row that a listener may miss because of us. Who misses half of all numbers
+/// takes the wrong rollover counter for good (RFC 3711 section 3.3.1), also for whoever has the slot next.
+const MAX_LEAP: u64 = 1_000;
+
 /// The highest numbers that left through a slot. They never go back while the slot lives.
 #[derive(Clone, Debug)]
 pub(crate) struct Outgoing {
@@ -14,6 +18,8 @@ pub(crate) struct Outgoing {
     pub(super) next: u64,
     /// The next extended sequence number of retransmissions.
     repair_next: u64,
+    /// The most numbers in a row that the listener may miss because of the source.
+    pub(super) most_missing: u64,
     /// The newest timestamp, and when a packet with it came in.
     pub(super) timestamp: u32,
     pub(super) newest_at: Option<Time>,
@@ -35,6 +41,7 @@ impl Outgoing {
         Self {
             next: random.below(1 << 15) | u64::from(plant::is(Plant::FirstSequenceHigh)) << 15,
             repair_next: random.below(1 << 15),
+            most_missing: MAX_LEAP,
             timestamp: random.next_u32(),
             newest_at: None,
             picture: u16::try_from(random.below(1 << 15)).unwrap_or(0),
@@ -53,6 +60,11 @@ impl Outgoing {
     /// Packets and bytes of payload sent, as a sender report has them.
     pub(crate) const fn sent(&self) -> (u32, u32) {
         (self.packets, self.octets)
+    }
+
+    /// Whether what a source leaves out stays out, or numbers close up.
+    pub(crate) const fn keep_gaps(&mut self, keep: bool) {
+        self.most_missing = if keep { MAX_LEAP } else { 0 };
     }
 
     /// The extended sequence number for one retransmission.

@@ -4,6 +4,7 @@ use super::world::{Client, LOUD, SILENT, World};
 use crate::base::{GroupId, Kind, KindSet, ParticipantId};
 use crate::media::DropReason;
 use crate::message::{MediaCommand, MediaReport};
+use crate::wire::sequence::SequenceUnwrapper;
 
 #[test]
 fn in_a_small_group_everybody_is_bound_before_the_first_word() {
@@ -206,4 +207,40 @@ fn what_changes_while_control_takes_no_reports_is_told_once_and_as_it_is() {
         let MediaReport::Slots { slots, .. } = report else { panic!("{report:?}") };
         assert!(slots.iter().any(|slot| slot.publisher == Some((participant, Kind::Share))));
     }
+}
+
+/// So that who hears nothing for a while can open what comes afterwards (RFC 3711 appendix A).
+#[test]
+fn numbers_of_sound_close_up_for_who_is_not_heard_before_they_wrap() {
+    let mut world = World::new();
+    world.group(1, 6, KindSet::NONE);
+    (1..=3).for_each(|id| world.join(id, 1));
+    let mut unwrappers = [SequenceUnwrapper::new(), SequenceUnwrapper::new()];
+    let mut newest = [0; 2];
+    // A second of sound behind as many numbers as one may leave out; how many of each listener's slot went by.
+    let mut second = |world: &mut World| {
+        let before = newest;
+        let sending = world.people.get_mut(&1).unwrap().sending.get_mut(&Kind::Audio);
+        sending.into_iter().for_each(|sending| sending.sequence = sending.sequence.wrapping_add(700));
+        for _ in 0..50 {
+            world.say(1, LOUD);
+            for heard in world.flush().iter().filter(|heard| heard.mark().0 == 1) {
+                let at = usize::from(heard.listener == 3);
+                newest[at] = unwrappers[at].unwrap(heard.view().sequence());
+            }
+            world.pass(20);
+        }
+        world.say(3, SILENT);
+        world.flush();
+        [newest[0] - before[0], newest[1] - before[1]]
+    };
+    second(&mut world);
+    let gone: Vec<[u64; 2]> = (0..60).map(|_| second(&mut world)).collect();
+    assert_eq!(gone[0], [750, 750]);
+    assert_eq!(gone[59], [50, 750], "who is heard goes on");
+    assert!(gone.iter().map(|gone| gone[0]).sum::<u64>() < 20_000, "{gone:?}");
+    world.say(2, SILENT);
+    world.flush();
+    world.pass(50);
+    assert_eq!(second(&mut world), [750, 750]);
 }
