@@ -21,6 +21,8 @@ struct Pair {
     frozen: Option<SocketAddr>,
     /// Who makes no checks any more, as stock GStreamer does.
     unchecked: Option<SocketAddr>,
+    /// Who sends nothing but checks any more, as who only looks on and reports nothing.
+    only_checks: Option<SocketAddr>,
     /// When the last datagram left for that one.
     last_sent: Time,
     lost: Vec<(Time, ParticipantId, LossReason)>,
@@ -54,7 +56,16 @@ impl Pair {
             participant.publish(now, Kind::Audio, true);
             people.push((SocketAddr::from(([10, 0, 1, id as u8], 5_000)), participant));
         }
-        Self { now, worker, people, frozen: None, unchecked: None, last_sent: now, lost: Vec::new() }
+        Self {
+            now,
+            worker,
+            people,
+            frozen: None,
+            unchecked: None,
+            only_checks: None,
+            last_sent: now,
+            lost: Vec::new(),
+        }
     }
 
     fn pass(&mut self, duration: Duration) {
@@ -67,7 +78,8 @@ impl Pair {
                 participant.handle_timeout(now);
                 while let Some((_, len)) = participant.poll_transmit(now, &mut buffer) {
                     let is_check = buffer[0] < 4;
-                    if self.frozen == Some(*address) || (is_check && self.unchecked == Some(*address)) {
+                    let silenced = if is_check { self.unchecked } else { self.only_checks };
+                    if [self.frozen, silenced].contains(&Some(*address)) {
                         continue;
                     }
                     self.worker.handle_datagram(now, Path::new(*address, None), &mut buffer[..len]);
@@ -133,4 +145,24 @@ fn who_sends_media_without_checks_is_heard_and_sent_to() {
     for (before, now) in before.into_iter().zip(received(&pair)) {
         assert!((90..=110).contains(&(now - before)), "{} of 100", now - before);
     }
+}
+
+#[test]
+fn who_makes_checks_and_reports_nothing_goes_on_seeing() {
+    let mut pair = Pair::new();
+    pair.people[1].1.publish(pair.now, Kind::Share, true);
+    pair.people[1].1.set_rate_of(Kind::Share, 4.0);
+    pair.pass(Duration::from_secs(2));
+    pair.only_checks = Some(pair.people[0].0);
+    let before = pair.people[0].1.received();
+    pair.pass(Duration::from_secs(2));
+    let in_two_seconds = pair.people[0].1.received() - before;
+    // More than may go by for who is not heard at all.
+    while pair.people[0].1.received() < 30_000 {
+        let before = pair.people[0].1.received();
+        pair.pass(Duration::from_secs(2));
+        let now = pair.people[0].1.received() - before;
+        assert!(now + 20 > in_two_seconds, "{now} of {in_two_seconds}, after {before}");
+    }
+    assert_eq!(pair.lost, []);
 }
