@@ -4,9 +4,10 @@
 //! the listener pause, so that its sound has the link. Nothing says beforehand whether they fit again, so
 //! after a short while it is tried. What a listener says of its link changes its own slots only.
 
+use std::ops::Range;
 use std::time::Duration;
 
-use crate::base::Time;
+use crate::base::{Ssrc, Time};
 use crate::wire::sequence::SequenceUnwrapper;
 
 /// Packets are judged in windows of this length, which hold at least as many as [`LEAST_PACKETS`].
@@ -27,6 +28,8 @@ const LONG_QUEUE: Duration = Duration::from_millis(500);
 /// Reports that come closer to each other than this are of one second: browsers send one for each slot, and what
 /// has held one up has held up those behind it.
 const REPORTS_APART: Duration = Duration::from_millis(700);
+/// Those that come later than this do not follow each other: some report every 5 s (RFC 3550 section 6.2).
+const REPORTS_FOLLOW: Duration = Duration::from_secs(10);
 /// How long pictures pause at first, and at the most.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
@@ -49,12 +52,22 @@ pub(super) struct Congestion {
     /// The count of the last feedback.
     feedback: Option<u8>,
     window: Window,
-    /// When reports began to tell of a full link, and when the last did.
-    full_reports: Option<(Time, Time)>,
+    full_reports: Option<FullReports>,
     shortest_trip: Option<Duration>,
     paused_until: Option<Time>,
     pause: Duration,
     resumed_at: Option<Time>,
+}
+
+/// Reports that tell of a full link one after the other.
+#[derive(Clone, Copy, Debug)]
+struct FullReports {
+    /// When the first did.
+    since: Time,
+    /// The slot of which it told.
+    of: Ssrc,
+    /// When the last did.
+    last: Time,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -97,9 +110,12 @@ impl Congestion {
                 }
                 continue;
             }
-            // What is between two feedbacks that follow each other was lost as well.
+            // What is between two feedbacks that follow each other was lost as well; of what is between others
+            // nobody knows.
             if std::mem::replace(&mut follows, true) {
                 lost_in_a_row += number - expected;
+            } else {
+                self.mark_all(expected..number, false);
             }
             self.expected = Some(number + 1);
             if came {
@@ -129,9 +145,13 @@ impl Congestion {
             self.window.sent += lost;
             self.window.lost += lost;
         }
-        let last = next.saturating_sub(in_a_row.min(REMEMBERED as u64))..next;
-        last.for_each(|number| {
-            self.mark(number, counted.is_some());
+        self.mark_all(next.saturating_sub(in_a_row)..next, counted.is_some());
+    }
+
+    fn mark_all(&mut self, numbers: Range<u64>, is_lost: bool) {
+        let first = numbers.start.max(numbers.end.saturating_sub(REMEMBERED as u64));
+        (first..numbers.end).for_each(|number| {
+            self.mark(number, is_lost);
         });
     }
 
@@ -145,9 +165,9 @@ impl Congestion {
         before
     }
 
-    /// Takes a receiver report: the greatest part of a picture's packets that the link has lost, of 256,
-    /// and a round trip if it measured one. Answers whether the link is full.
-    pub(super) fn note_report(&mut self, now: Time, lost: u8, trip: Option<Duration>) -> bool {
+    /// Takes a receiver report of a slot that shows a picture: the part of its packets that the link has lost, of
+    /// 256, and a round trip if it measured one. Answers whether the link is full.
+    pub(super) fn note_report(&mut self, now: Time, of: Ssrc, lost: u8, trip: Option<Duration>) -> bool {
         let shortest = self.shortest_trip.unwrap_or(Duration::MAX);
         let is_long = trip.is_some_and(|trip| trip > shortest.saturating_add(LONG_QUEUE));
         if let Some(trip) = trip {
@@ -155,12 +175,14 @@ impl Congestion {
             let grown = shortest.saturating_add(trip.saturating_sub(shortest) / 64);
             self.shortest_trip = Some(trip.min(grown));
         }
+        let before = self.full_reports.filter(|full| now.since(full.last) < REPORTS_FOLLOW);
         if lost > FULL_REPORT || is_long {
-            let first = self.full_reports.map_or(now, |(first, _)| first);
-            self.full_reports = Some((first, now));
-            return now.since(first) >= REPORTS_APART;
+            let FullReports { since, of, .. } = before.unwrap_or(FullReports { since: now, of, last: now });
+            self.full_reports = Some(FullReports { since, of, last: now });
+            return now.since(since) >= REPORTS_APART;
         }
-        self.full_reports = self.full_reports.filter(|(_, last)| now.since(*last) < REPORTS_APART);
+        // Another slot may have lost nothing in the same second.
+        self.full_reports = before.filter(|full| full.of != of);
         false
     }
 
@@ -265,6 +287,25 @@ mod tests {
         assert!(full >= 2, "{full}");
     }
 
+    /// What was noted 512 numbers before is not of the ones that no feedback tells of.
+    #[test]
+    fn feedback_that_overtakes_hides_no_loss() {
+        // Half of all, without an order.
+        let comes = |number: u64| number.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 0;
+        let told = |number: u64| (u16::try_from(number & 0xffff).unwrap(), comes(number));
+        let full_of = |swap: u64| {
+            let mut congestion = Congestion::default();
+            let full = (0..400_u64).filter(|step| {
+                let step = step ^ swap;
+                let feedback = u8::try_from(step & 0xff).unwrap();
+                congestion.note_packets(at((step | 1) * 50), feedback, (step * 20..step * 20 + 20).map(told))
+            });
+            full.count()
+        };
+        let (in_order, swapped) = (full_of(0), full_of(1));
+        assert!(swapped * 10 > in_order * 9, "{swapped} of {in_order}");
+    }
+
     #[test]
     fn a_link_that_was_gone_is_not_full() {
         let mut congestion = Congestion::default();
@@ -278,7 +319,7 @@ mod tests {
         let mut now = at(0);
         let mut report = |lost, trip| {
             now = now + Duration::from_secs(1);
-            congestion.note_report(now, lost, trip)
+            congestion.note_report(now, Ssrc(1), lost, trip)
         };
         assert!(!report(200, trip(50)));
         assert!(!report(0, trip(50)));
@@ -289,20 +330,30 @@ mod tests {
         assert!(report(0, trip(900)));
     }
 
+    #[test]
+    fn full_reports_follow_each_other_only_within_one_slot_and_time() {
+        let mut congestion = Congestion::default();
+        assert!(!congestion.note_report(at(0), Ssrc(1), 200, None));
+        assert!(!congestion.note_report(at(550), Ssrc(1), 0, None));
+        assert!(!congestion.note_report(at(1_100), Ssrc(1), 200, None), "it had none in between");
+        // A share ends, and another begins.
+        assert!(!congestion.note_report(at(60_000), Ssrc(1), 200, None));
+        assert!(congestion.note_report(at(65_000), Ssrc(1), 200, None));
+    }
+
     /// An uplink that stands still for a while holds up the reports of all slots, and those of the seconds before.
     #[test]
     fn reports_that_come_at_once_are_of_one_second() {
         let mut congestion = Congestion::default();
         let trip = |ms| Some(Duration::from_millis(ms));
-        assert!(!congestion.note_report(at(0), 0, trip(50)));
-        for ms in [2_000, 2_001, 2_300, 2_600] {
-            assert!(!congestion.note_report(at(ms), 0, trip(1_200)), "{ms} ms");
+        assert!(!congestion.note_report(at(0), Ssrc(1), 0, trip(50)));
+        for (ms, of) in [(2_000, 1), (2_001, 2), (2_300, 1), (2_600, 2)] {
+            assert!(!congestion.note_report(at(ms), Ssrc(of), 0, trip(1_200)), "{ms} ms");
         }
-        assert!(!congestion.note_report(at(3_400), 0, trip(60)));
-        assert!(!congestion.note_report(at(3_500), 200, None));
-        // One slot has no loss in the same second.
-        assert!(!congestion.note_report(at(3_800), 0, trip(60)));
-        assert!(congestion.note_report(at(4_500), 200, None));
+        assert!(!congestion.note_report(at(3_400), Ssrc(1), 0, trip(60)));
+        assert!(!congestion.note_report(at(3_500), Ssrc(1), 200, None));
+        assert!(!congestion.note_report(at(3_800), Ssrc(2), 0, trip(60)), "another slot has no loss");
+        assert!(congestion.note_report(at(4_500), Ssrc(1), 200, None));
     }
 
     #[test]

@@ -93,22 +93,22 @@ impl Worker {
         let Some(session) = self.participants.get_mut(key).and_then(|one| one.session.as_mut()) else {
             return;
         };
-        let (mut trip, mut shows, mut lost) = (None, false, 0);
+        let mut is_full = false;
         for block in blocks {
             let Some(slot) = session.slots.iter_mut().find(|slot| slot.line.ssrc == block.ssrc) else {
                 continue;
             };
-            trip = session.round_trip.learn(&block, now).or(trip);
+            let trip = session.round_trip.learn(&block, now);
+            // Without a picture there is nothing that could pause.
             if slot.line.video && slot.binding.is_some() {
-                shows = true;
                 // Who tells of single packets tells by numbers that have no gaps.
-                if slot.line.extensions.transport_cc.is_none() || !session.congestion.tells_of_packets() {
-                    lost = slot.lost_by_link(block.fraction_lost).max(lost);
-                }
+                let tells =
+                    slot.line.extensions.transport_cc.is_some() && session.congestion.tells_of_packets();
+                let lost = if tells { 0 } else { slot.lost_by_link(block.fraction_lost) };
+                is_full |= session.congestion.note_report(now, block.ssrc, lost, trip);
             }
         }
-        // Without a picture there is nothing that could pause.
-        if shows && session.congestion.note_report(now, lost, trip) {
+        if is_full {
             self.pause_pictures(now, key);
         }
     }

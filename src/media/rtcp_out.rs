@@ -34,6 +34,10 @@ struct Compound<'a> {
 }
 
 impl Compound<'_> {
+    fn room(&self) -> usize {
+        self.buffer.len() - self.len
+    }
+
     /// Adds one packet; answers whether it fitted.
     fn add(&mut self, write: impl FnOnce(&mut [u8]) -> Result<usize, WireError>) -> bool {
         let written = write(self.buffer.get_mut(self.len..).unwrap_or_default());
@@ -145,7 +149,8 @@ impl Session {
                 statistics.keyframe_requests += 1;
             }
         }
-        if self.arrivals.is_due(now) {
+        // Where the rest leaves no room for it, it is in the next compound, which has nothing else before it.
+        if self.arrivals.is_due(now) && self.arrivals.longest() <= compound.room() {
             let media = self.intake.lines.iter().find_map(Line::feedback_ssrc).unwrap_or(Ssrc(0));
             let arrivals = &mut self.arrivals;
             compound.add(|out| arrivals.write(now, own, media, out));

@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use super::rewrite::{Mapping, Outgoing};
+use super::ring::VIDEO_PACKETS;
 use super::slab::Key;
 use super::stream::Stream;
 use crate::base::{Epoch, GroupId, Kind, ParticipantId, Random, Time};
 use crate::message::{SlotBinding, SlotReason};
 use crate::transport::{self, Codec, CodecLine};
 
-/// Retransmissions remembered per slot, so that none is repeated too soon.
-const REMEMBERED_REPAIRS: usize = 128;
+/// Retransmissions remembered per slot, so that none is repeated too soon: as many as packets are kept, so that no two
+/// that can be had are in each other's place.
+const REMEMBERED_REPAIRS: usize = VIDEO_PACKETS;
 /// The least time between two retransmissions of one packet; a longer round trip counts.
 const REPAIR_INTERVAL: Duration = Duration::from_millis(20);
 

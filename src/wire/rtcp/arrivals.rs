@@ -65,6 +65,16 @@ impl Arrivals {
         })
     }
 
+    /// As many bytes as the next feedback takes at most: for the widest range 1,192.
+    #[must_use]
+    pub fn longest(&self) -> usize {
+        let Some((first, last, _)) = self.waiting else { return 0 };
+        let base = self.told_to.unwrap_or(first).min(first).max(self.oldest());
+        let numbers = usize::try_from((last + 1).saturating_sub(base)).unwrap_or(SPAN);
+        // The front, two bytes for seven numbers and for each that has come, and what fills up a word.
+        (20 + 2 * numbers.div_ceil(7) + 2 * numbers).next_multiple_of(4)
+    }
+
     /// Writes the feedback about everything that waits and answers its length.
     ///
     /// # Errors
@@ -233,6 +243,29 @@ mod tests {
         assert_eq!(told(&mut arrivals, at(60)).1.len(), usize::from(span), "all that one can speak of");
         arrivals.note(2 * span + 1, at(130));
         assert_eq!(told(&mut arrivals, at(130)).1.len(), 1);
+    }
+
+    #[test]
+    fn no_feedback_is_longer_than_it_says() {
+        let (mut arrivals, mut random) = (Arrivals::default(), Random::from_number(4));
+        let (mut next, mut longest) = (0_u64, 0);
+        for round in 1..200 {
+            // Each the other way round, so that all deltas are large.
+            for pair in 0..random.below(2 * SPAN_NUMBERS) / 2 {
+                for number in [next + 2 * pair + 1, next + 2 * pair] {
+                    let after = 70 * (number ^ 1);
+                    arrivals
+                        .note(u16::try_from(number & 0xffff).unwrap(), at(round * 100_000 + after % 60_000));
+                }
+            }
+            next += 2 * (SPAN_NUMBERS / 2);
+            let most = arrivals.longest();
+            let mut buffer = vec![0; most];
+            let len = arrivals.write(at(round * 100_000 + 99_000), Ssrc(1), Ssrc(2), &mut buffer).unwrap();
+            assert!(len <= most);
+            longest = longest.max(most);
+        }
+        assert!((1_100..=1_192).contains(&longest), "{longest}");
     }
 
     #[test]
