@@ -102,6 +102,14 @@ fn a_level_of_the_log_that_is_misspelt_is_refused() {
 }
 
 #[test]
+fn a_server_without_files_for_anybody_does_not_start() {
+    let few = format!("ulimit -n 100; exec {} serve --port 0", env!("CARGO_BIN_EXE_anteroom"));
+    let refused = Command::new("sh").args(["-c", &few]).output().unwrap();
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(text(&refused.stderr).contains("raise LimitNOFILE"), "{}", text(&refused.stderr));
+}
+
+#[test]
 fn help_names_every_command() {
     let help = anteroom(&["--help"]);
     for command in ["serve", "check-config", "demo"] {

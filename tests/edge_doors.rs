@@ -263,7 +263,7 @@ async fn an_operator_makes_lists_and_ends_rooms() {
     for wrong in
         ["", "Authorization: Bearer wrong\r\n", "Authorization: Basic wrong\r\n", "Authorization: Bearer\r\n"]
     {
-        for line in ["POST /v1/rooms", "GET /v1/rooms", "DELETE /v1/rooms/x"] {
+        for line in ["POST /v1/rooms", "GET /v1/rooms", "DELETE /v1/rooms/x", "DELETE /v1/rooms/%ff"] {
             let answer = ask(address, line, wrong, room).await;
             assert_eq!(
                 (answer.status, &answer.json()["error"]),
@@ -288,6 +288,8 @@ async fn an_operator_makes_lists_and_ends_rooms() {
     assert_eq!(ask(address, "POST /v1/rooms", &bearer, &too_long).await.status, 413);
     assert_eq!(ask(address, "DELETE /v1/rooms/town%20hall", &bearer, "").await.status, 200);
     assert_eq!(ask(address, "DELETE /v1/rooms/town%20hall", &bearer, "").await.status, 404);
+    let refused = ask(address, "DELETE /v1/rooms/%ff", &bearer, "").await;
+    assert_eq!((refused.status, &refused.json()["error"]), (400, &json!("bad_parameter")));
     server.stop().await;
 
     let (server, address) = start(&free_ports()).await;

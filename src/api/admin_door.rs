@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use axum::http::header::AUTHORIZATION;
 use axum::http::{HeaderMap, StatusCode};
@@ -54,9 +55,12 @@ pub(super) async fn create_room(
 pub(super) async fn delete_room(
     State(doors): State<Doors>,
     headers: HeaderMap,
-    Path(name): Path<String>,
+    name: Result<Path<String>, PathRejection>,
 ) -> Result<Response, HttpRefusal> {
     check_key(&doors, &headers)?;
+    let Path(name) = name.map_err(|error| {
+        HttpRefusal::new(StatusCode::BAD_REQUEST, "bad_parameter", format!("the room's name: {error}"))
+    })?;
     match ask(&doors, AdminRequest::DeleteRoom { name: name.clone() }).await? {
         AdminReply::Deleted { kept } => Ok(Json(or_unkept(kept, json!({"deleted": name}))).into_response()),
         other => Err(unexpected(other)),

@@ -30,7 +30,7 @@ pub fn read_request(text: &str) -> Result<Request, Box<Frame>> {
         return Err(Envelope::skim(text).refused(&why));
     }
     let value: Value = serde_json::from_str(text)
-        .map_err(|error| Envelope::default().refused(&format!("This message is no JSON: {error}.")))?;
+        .map_err(|error| Envelope::skim(text).refused(&format!("This message is no JSON: {error}.")))?;
     let Value::Object(mut map) = value else {
         return Err(Envelope::default().refused("A message is an object: {\"id\", \"method\", \"params\"}."));
     };
@@ -183,6 +183,12 @@ mod tests {
 
     #[test]
     fn a_refusal_keeps_the_id_and_the_acks_name() {
+        // What cuts a text in the middle of an emoji sends half of it.
+        for value in ["\"Team \\ud83d\"", "1e400"] {
+            let text = format!(r#"{{"id":"6","method":"createBreakOutRoom","params":{{"name":{value}}}}}"#);
+            let (id, ack, data) = refusal(&text);
+            assert_eq!((&*id, ack, &data["result"]), ("6", "didAckCreateBreakOutRoom", &Value::from(1734)));
+        }
         let (id, ack, data) = refusal(r#"{"id":"7","method":"joinBreakOutRoom","params":[]}"#);
         assert_eq!((&*id, ack), ("7", "didFailedJoinBreakOutRoom"));
         assert_eq!((&data["error"], data.get("room_id")), (&"bad_parameter".into(), Some(&Value::Null)));

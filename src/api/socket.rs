@@ -77,6 +77,7 @@ pub(super) async fn open(
     }
     let token = query.map(|Query(query)| query.token).unwrap_or_default();
     let claims = admit(&doors, &token).await.map_err(|why| {
+        tracing::debug!(?why, "a token is refused");
         let refusal = HttpRefusal::new(StatusCode::UNAUTHORIZED, "bad_token", why.to_string());
         refuse(RefusedLink::Token, refusal)
     })?;

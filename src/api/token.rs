@@ -5,6 +5,7 @@ use std::fmt;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use super::settings::TokenSettings;
 use crate::base::{Random, Time, is_name};
@@ -49,9 +50,9 @@ struct Wire {
     exp: u64,
     #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "optional_numeric_date")]
     nbf: Option<u64>,
-    /// Checked by the library, which knows all forms that it may have.
-    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
-    aud: Option<String>,
+    /// Where one is configured, checked by the library, which knows all forms that it may have.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "anything")]
+    aud: Option<Value>,
 }
 
 /// Whole seconds of a NumericDate, which may have a fraction (RFC 7519 section 2).
@@ -64,6 +65,11 @@ fn numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Er
 
 fn optional_numeric_date<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     numeric_date(deserializer).map(Some)
+}
+
+/// Also `null`: it is there.
+fn anything<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// Checks tokens and, on a developer's machine, makes them.
@@ -129,6 +135,10 @@ impl TokenDoor {
         let wire = decode::<Wire>(token, &self.decoding, &self.validation)
             .map_err(|error| TokenRefusal::Invalid(error.to_string()))?
             .claims;
+        // The library takes a form that it does not know for none.
+        if self.audience.is_none() && wire.aud.is_some() {
+            return Err(TokenRefusal::Invalid("InvalidAudience".to_owned()));
+        }
         check_text("room", &wire.room)?;
         check_text("name", &wire.name)?;
         Ok(wire)
@@ -174,7 +184,7 @@ impl TokenDoor {
             role,
             exp: now.saturating_add(lifetime),
             nbf: None,
-            aud: self.audience.clone(),
+            aud: self.audience.clone().map(Value::String),
         };
         let checked = check_text("room", room).and_then(|()| check_text("name", name));
         Some(checked.and_then(|()| {

@@ -65,6 +65,11 @@ pub enum NodeError {
     /// A thread cannot be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),
+    /// The limit of open files, so many, leaves none for connections.
+    #[error(
+        "the limit of open files, {0}, leaves none for connections: raise LimitNOFILE of the unit (or `ulimit -Hn`)"
+    )]
+    Files(u64),
     /// The metrics clash.
     #[error("cannot set up metrics: {0}")]
     Metrics(#[from] prometheus::Error),

@@ -60,7 +60,7 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
         clock: engine.clock(),
     };
     let mut listeners = JoinSet::new();
-    let seats = seats(config.http.max_connections);
+    let seats = seats(config.http.max_connections)?;
     let public = public_router(engine.doorway().clone(), doors);
     let refused = &engine.doorway().metrics().connections_refused;
     let http_addresses = listen(&mut listeners, http, &public, (seats, refused), "http")?;
@@ -73,11 +73,17 @@ pub async fn serve(config: &Config) -> Result<Running, NodeError> {
 
 /// How many connections the limit of open files has room for, once everything else is open; tells the
 /// operator where these are too few. One that had no file would wait for its turn instead of being refused.
-fn seats(connections: u32) -> usize {
+///
+/// # Errors
+/// When there is room for none.
+fn seats(connections: u32) -> Result<usize, NodeError> {
     let wanted = usize::try_from(connections).unwrap_or(usize::MAX);
     let others = files_open().unwrap_or(0).saturating_add(SPARE_FILES);
     let allowed = raise_open_files(others.saturating_add(connections.into()));
     let seats = usize::try_from(allowed.saturating_sub(others)).unwrap_or(usize::MAX).min(wanted);
+    if seats == 0 {
+        return Err(NodeError::Files(allowed));
+    }
     if seats < wanted {
         tracing::warn!(
             allowed,
@@ -87,7 +93,7 @@ fn seats(connections: u32) -> usize {
              (or `ulimit -Hn`), or lower the setting"
         );
     }
-    seats
+    Ok(seats)
 }
 
 fn listen(

@@ -87,8 +87,15 @@ fn check_list(key: &'static str, list: &[IpAddr], least: usize) -> Result<(), Fa
     }
     let twice =
         list.iter().enumerate().find(|(index, ip)| list.iter().take(*index).any(|other| other == *ip));
-    match twice {
-        Some((_, ip)) => Err((key, format!("{ip} is named twice"))),
+    if let Some((_, ip)) = twice {
+        return Err((key, format!("{ip} is named twice")));
+    }
+    let beside = |all: &&IpAddr| list.iter().find(|ip| *ip != *all && ip.is_ipv4() == all.is_ipv4());
+    let covered = list.iter().filter(|ip| ip.is_unspecified()).find_map(|all| Some((all, beside(&all)?)));
+    match covered {
+        Some((all, ip)) => {
+            Err((key, format!("{all} stands for all addresses of its kind, {ip} too: name one of them")))
+        }
         None => Ok(()),
     }
 }

@@ -77,6 +77,10 @@ fn claims_that_do_not_hold_are_refused() {
         ("role", json!(1)),
         ("aud", json!("another service")),
         ("aud", json!(["another service"])),
+        ("aud", json!(5)),
+        ("aud", json!(null)),
+        ("aud", json!([5])),
+        ("aud", json!({"x": 1})),
         ("exp", json!(1e300)),
         ("exp", json!(-0.5)),
     ];
