@@ -220,7 +220,9 @@ impl LoadReport {
         let us = |ns: Option<f64>| ns.map_or("-".to_owned(), |ns| format!("{:.2} us", ns / 1_000.0));
         line("server, processor time per packet", us(self.server_cpu_ns_per_packet));
         line("raw sender, paced / tight", {
-            format!("{} / {}", us(Some(self.floor_ns_per_packet)), us(Some(self.tight_floor_ns_per_packet)))
+            // Beside a server that runs already it is not measured.
+            let measured = |ns: f64| us(Some(ns).filter(|ns| *ns > 0.0));
+            format!("{} / {}", measured(self.floor_ns_per_packet), measured(self.tight_floor_ns_per_packet))
         });
         let ratio = self.ratio_to_floor.map_or("-".to_owned(), |ratio| format!("{ratio:.2}"));
         line("server by the paced raw sender", ratio);

@@ -45,7 +45,9 @@ pub enum StoreError {
         error: rusqlite::Error,
     },
     /// What was damaged could not be set aside.
-    #[error("the store {path} is damaged ({reason}) and cannot be renamed: {error}; move it away yourself")]
+    #[error(
+        "the store {path} is damaged ({reason}) and cannot be set aside: {error}; move away what is in it"
+    )]
     SetAside {
         /// The folder.
         path: PathBuf,

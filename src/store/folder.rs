@@ -8,6 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::StoreError;
 
+/// What may be in it.
+const FILES: [&str; 5] = ["mark", "seed", "rooms.db", "rooms.db-wal", "rooms.db-shm"];
+
 /// A folder that this process alone uses, for as long as this value lives.
 #[derive(Debug)]
 pub(super) struct Folder {
@@ -67,19 +70,36 @@ impl Folder {
         Ok(fresh)
     }
 
-    /// Renames the folder, so that somebody can look at it, and answers its new name.
+    /// Renames the folder, so that somebody can look at it, and answers its new name. What is in a folder that
+    /// cannot be renamed, because a disk is mounted there or the folder around it is somebody else's, goes into one
+    /// inside it.
     pub(super) fn set_aside(self) -> io::Result<PathBuf> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-        let name = |turn: u32| {
-            let mut name = self.path.clone().into_os_string();
-            name.push(if turn == 0 { format!(".damaged-{now}") } else { format!(".damaged-{now}-{turn}") });
-            PathBuf::from(name)
-        };
-        let free = (0..1_000).map(name).find(|name| !name.exists());
-        let aside = free.ok_or(io::ErrorKind::AlreadyExists)?;
-        rename(&self.path, &aside)?;
+        let aside = free_name(&self.path)?;
+        if rename(&self.path, &aside).is_ok() {
+            return Ok(aside);
+        }
+        let aside = free_name(&self.path.join("store"))?;
+        DirBuilder::new().mode(0o700).create(&aside)?;
+        for name in FILES {
+            match rename(self.path.join(name), aside.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
         Ok(aside)
     }
+}
+
+/// A name for what is set aside that nothing has yet.
+fn free_name(path: &Path) -> io::Result<PathBuf> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    let name = |turn: u32| {
+        let mut name = path.to_owned().into_os_string();
+        name.push(if turn == 0 { format!(".damaged-{now}") } else { format!(".damaged-{now}-{turn}") });
+        PathBuf::from(name)
+    };
+    let free = (0..1_000).map(name).find(|name| !name.exists());
+    free.ok_or_else(|| io::ErrorKind::AlreadyExists.into())
 }
 
 impl Drop for Folder {
@@ -94,7 +114,7 @@ impl Drop for Folder {
 /// No other account may read the files, whoever may read the folder: an operator's own can be open to all. The
 /// database's journal has the rights of the database.
 fn keep_to_itself(folder: &Path) -> io::Result<()> {
-    for name in ["mark", "seed", "rooms.db", "rooms.db-wal", "rooms.db-shm"] {
+    for name in FILES {
         match set_permissions(folder.join(name), Permissions::from_mode(0o600)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

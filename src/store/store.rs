@@ -211,7 +211,7 @@ fn set_aside(folder: Folder, reason: &str) -> Result<(), StoreError> {
                 store = %path.display(),
                 set_aside = %aside.display(),
                 reason,
-                "the store is damaged and nothing of it is used: it was renamed, and the server starts with no rooms"
+                "the store is damaged and nothing of it is used: it was set aside, and the server starts with no rooms"
             );
             Ok(())
         }

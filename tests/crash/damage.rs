@@ -89,6 +89,22 @@ fn aside_of(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
+fn f06_what_is_in_a_folder_that_cannot_be_renamed_is_set_aside_inside_it() {
+    let folder = tempfile::tempdir().unwrap();
+    // The system allows no longer name. Nor could it be renamed if a disk were mounted there.
+    let path = folder.path().join("s".repeat(250));
+    drop(Store::open(&settings(&path)).unwrap());
+    let database = path.join("rooms.db");
+    fs::write(&database, b"something else").unwrap();
+    assert!(Store::open(&settings(&path)).unwrap().1.is_empty());
+    let aside = aside_of(&path);
+    assert_eq!(aside.len(), 1);
+    assert_eq!(fs::read(aside[0].join("rooms.db")).unwrap(), b"something else");
+    assert!(Store::open(&settings(&path)).unwrap().1.is_empty());
+    assert_eq!(aside_of(&path).len(), 1, "once");
+}
+
+#[test]
 fn f06_a_store_that_was_harmed_is_whole_or_is_set_aside() {
     let mut tally = Tally::of("faults", "F6");
     let folder = tempfile::tempdir().unwrap();
@@ -147,7 +163,7 @@ fn a_server_says_that_its_store_is_damaged_and_starts_without_rooms() {
     let aside = home.set_aside();
     assert_eq!(aside.len(), 1);
     let said = home.said();
-    for word in ["ERROR", "damaged", "renamed", aside[0].file_name().unwrap().to_str().unwrap()] {
+    for word in ["ERROR", "damaged", "set aside", aside[0].file_name().unwrap().to_str().unwrap()] {
         assert!(said.contains(word), "{word} in {said}");
     }
     // And the one that took its place keeps.
