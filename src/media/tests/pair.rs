@@ -429,7 +429,9 @@ fn a_clock_set_anew_is_one_entry_on_each_worker() {
     };
     // Until the other worker has learned of the share and asked for it.
     show(true);
-    (0..20).for_each(|_| drop(show(false)));
+    for _ in 0..20 {
+        show(false);
+    }
     for _ in 0..3 {
         assert_eq!(show(true), 1, "behind a leap of its clock");
         assert_eq!((0..20).map(|_| show(false)).sum::<usize>(), 20);
