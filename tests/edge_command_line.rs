@@ -103,8 +103,13 @@ fn a_level_of_the_log_that_is_misspelt_is_refused() {
 
 #[test]
 fn a_server_without_files_for_anybody_does_not_start() {
-    let few = format!("ulimit -n 100; exec {} serve --port 0", env!("CARGO_BIN_EXE_anteroom"));
-    let refused = Command::new("sh").args(["-c", &few]).output().unwrap();
+    let config = file(
+        "[listen]\nport = 0\nmetrics = \"127.0.0.1:0\"\n[node]\nworkers = 1\n[store]\nenabled = false\n",
+    );
+    let few = "ulimit -n 100; exec \"$0\" serve --config \"$1\"";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", few, env!("CARGO_BIN_EXE_anteroom")]).arg(config.path());
+    let refused = shell.output().unwrap();
     assert_eq!(refused.status.code(), Some(1));
     assert!(text(&refused.stderr).contains("raise LimitNOFILE"), "{}", text(&refused.stderr));
 }

@@ -77,7 +77,11 @@ pub(super) async fn open(
     }
     let token = query.map(|Query(query)| query.token).unwrap_or_default();
     let claims = admit(&doors, &token).await.map_err(|why| {
-        tracing::debug!(?why, "a token is refused");
+        // What the library says of one that is not valid may quote it.
+        match &why {
+            TokenRefusal::Invalid(_) => tracing::debug!("a token that is not valid is refused"),
+            why => tracing::debug!(%why, "a token is refused"),
+        }
         let refusal = HttpRefusal::new(StatusCode::UNAUTHORIZED, "bad_token", why.to_string());
         refuse(RefusedLink::Token, refusal)
     })?;

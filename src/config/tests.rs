@@ -79,7 +79,7 @@ fn values_that_cannot_be_had_are_placed() {
         ("[admin]\nkey = \"short\"\n", 2, "at least 16"),
         ("[http]\nallowed_origins = [\"meet.example\"]\n", 2, "no origin"),
         ("[listen]\nhttp = []\n", 2, "at least one address"),
-        ("[listen]\nadvertised = [\"0.0.0.0\"]\n", 2, "no address"),
+        ("[listen]\nadvertised = [\"192.0.2.1\", \"0.0.0.0\"]\n", 2, "no address"),
         ("[listen]\nmedia = [\"0.0.0.0\", \"::1\", \"127.0.0.1\"]\n", 2, "127.0.0.1 too"),
         ("[listen]\nport = 9464\n", 1, "port of the HTTP door"),
         ("[listen]\nhttp = [\"::\"]\nport = 90\nmetrics = \"127.0.0.1:90\"\n", 4, "port of the HTTP"),

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use crate::base::{Ssrc, Time};
+use crate::base::Time;
 use crate::wire::sequence::SequenceUnwrapper;
 
 /// Packets are judged in windows of this length, which hold at least as many as [`LEAST_PACKETS`].
@@ -52,23 +52,15 @@ pub(super) struct Congestion {
     /// The count of the last feedback.
     feedback: Option<u8>,
     window: Window,
-    full_reports: Option<FullReports>,
     shortest_trip: Option<Duration>,
     paused_until: Option<Time>,
     pause: Duration,
     resumed_at: Option<Time>,
 }
 
-/// Reports that tell of a full link one after the other.
-#[derive(Clone, Copy, Debug)]
-struct FullReports {
-    /// When the first did.
-    since: Time,
-    /// The slot of which it told.
-    of: Ssrc,
-    /// When the last did.
-    last: Time,
-}
+/// When the first and the last of a slot's newest reports came, if they tell of a full link.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct FullReports(Option<(Time, Time)>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Window {
@@ -167,7 +159,13 @@ impl Congestion {
 
     /// Takes a receiver report of a slot that shows a picture: the part of its packets that the link has lost, of
     /// 256, and a round trip if it measured one. Answers whether the link is full.
-    pub(super) fn note_report(&mut self, now: Time, of: Ssrc, lost: u8, trip: Option<Duration>) -> bool {
+    pub(super) fn note_report(
+        &mut self,
+        now: Time,
+        reports: &mut FullReports,
+        lost: u8,
+        trip: Option<Duration>,
+    ) -> bool {
         let shortest = self.shortest_trip.unwrap_or(Duration::MAX);
         let is_long = trip.is_some_and(|trip| trip > shortest.saturating_add(LONG_QUEUE));
         if let Some(trip) = trip {
@@ -175,15 +173,12 @@ impl Congestion {
             let grown = shortest.saturating_add(trip.saturating_sub(shortest) / 64);
             self.shortest_trip = Some(trip.min(grown));
         }
-        let before = self.full_reports.filter(|full| now.since(full.last) < REPORTS_FOLLOW);
-        if lost > FULL_REPORT || is_long {
-            let FullReports { since, of, .. } = before.unwrap_or(FullReports { since: now, of, last: now });
-            self.full_reports = Some(FullReports { since, of, last: now });
-            return now.since(since) >= REPORTS_APART;
-        }
-        // Another slot may have lost nothing in the same second.
-        self.full_reports = before.filter(|full| full.of != of);
-        false
+        // What a slot told before pictures paused says nothing of the link after.
+        let counts = |since: Time| self.resumed_at.is_none_or(|resumed_at| since >= resumed_at);
+        let before = reports.0.filter(|(since, last)| now.since(*last) < REPORTS_FOLLOW && counts(*since));
+        let since = before.map_or(now, |(since, _)| since);
+        reports.0 = (lost > FULL_REPORT || is_long).then_some((since, now));
+        reports.0.is_some() && now.since(since) >= REPORTS_APART
     }
 
     /// Pictures pause from now on.
@@ -201,7 +196,6 @@ impl Congestion {
         self.paused_until = None;
         self.resumed_at = Some(now);
         self.window = Window::default();
-        self.full_reports = None;
         true
     }
 }
@@ -316,10 +310,10 @@ mod tests {
     fn two_reports_in_a_row_tell_of_loss_or_of_a_long_queue() {
         let mut congestion = Congestion::default();
         let trip = |ms| Some(Duration::from_millis(ms));
-        let mut now = at(0);
+        let (mut now, mut slot) = (at(0), FullReports::default());
         let mut report = |lost, trip| {
             now = now + Duration::from_secs(1);
-            congestion.note_report(now, Ssrc(1), lost, trip)
+            congestion.note_report(now, &mut slot, lost, trip)
         };
         assert!(!report(200, trip(50)));
         assert!(!report(0, trip(50)));
@@ -332,13 +326,19 @@ mod tests {
 
     #[test]
     fn full_reports_follow_each_other_only_within_one_slot_and_time() {
-        let mut congestion = Congestion::default();
-        assert!(!congestion.note_report(at(0), Ssrc(1), 200, None));
-        assert!(!congestion.note_report(at(550), Ssrc(1), 0, None));
-        assert!(!congestion.note_report(at(1_100), Ssrc(1), 200, None), "it had none in between");
+        let (mut congestion, mut slot, mut other) =
+            (Congestion::default(), FullReports::default(), FullReports::default());
+        assert!(!congestion.note_report(at(0), &mut slot, 200, None));
+        assert!(!congestion.note_report(at(550), &mut slot, 0, None));
+        assert!(!congestion.note_report(at(1_100), &mut slot, 200, None), "it had none in between");
         // A share ends, and another begins.
-        assert!(!congestion.note_report(at(60_000), Ssrc(1), 200, None));
-        assert!(congestion.note_report(at(65_000), Ssrc(1), 200, None));
+        assert!(!congestion.note_report(at(5_000), &mut other, 200, None));
+        assert!(!congestion.note_report(at(60_000), &mut slot, 200, None));
+        assert!(congestion.note_report(at(65_000), &mut slot, 200, None));
+        congestion.pause(at(65_000));
+        assert!(congestion.resume_if_due(at(66_000)));
+        assert!(!congestion.note_report(at(66_100), &mut slot, 200, None), "that was before the pause");
+        assert!(congestion.note_report(at(67_100), &mut slot, 200, None));
     }
 
     /// An uplink that stands still for a while holds up the reports of all slots, and those of the seconds before.
@@ -346,14 +346,16 @@ mod tests {
     fn reports_that_come_at_once_are_of_one_second() {
         let mut congestion = Congestion::default();
         let trip = |ms| Some(Duration::from_millis(ms));
-        assert!(!congestion.note_report(at(0), Ssrc(1), 0, trip(50)));
-        for (ms, of) in [(2_000, 1), (2_001, 2), (2_300, 1), (2_600, 2)] {
-            assert!(!congestion.note_report(at(ms), Ssrc(of), 0, trip(1_200)), "{ms} ms");
+        let [mut slot, mut other] = [FullReports::default(); 2];
+        assert!(!congestion.note_report(at(0), &mut slot, 0, trip(50)));
+        for ms in [2_000, 2_300] {
+            assert!(!congestion.note_report(at(ms), &mut slot, 0, trip(1_200)), "{ms} ms");
+            assert!(!congestion.note_report(at(ms + 1), &mut other, 0, trip(1_200)), "{ms} ms");
         }
-        assert!(!congestion.note_report(at(3_400), Ssrc(1), 0, trip(60)));
-        assert!(!congestion.note_report(at(3_500), Ssrc(1), 200, None));
-        assert!(!congestion.note_report(at(3_800), Ssrc(2), 0, trip(60)), "another slot has no loss");
-        assert!(congestion.note_report(at(4_500), Ssrc(1), 200, None));
+        assert!(!congestion.note_report(at(3_400), &mut slot, 0, trip(60)));
+        assert!(!congestion.note_report(at(3_500), &mut slot, 200, None));
+        assert!(!congestion.note_report(at(3_800), &mut other, 0, trip(60)), "another slot has no loss");
+        assert!(congestion.note_report(at(4_500), &mut slot, 200, None));
     }
 
     #[test]

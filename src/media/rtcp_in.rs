@@ -105,7 +105,7 @@ impl Worker {
                 let tells =
                     slot.line.extensions.transport_cc.is_some() && session.congestion.tells_of_packets();
                 let lost = if tells { 0 } else { slot.lost_by_link(block.fraction_lost) };
-                is_full |= session.congestion.note_report(now, block.ssrc, lost, trip);
+                is_full |= session.congestion.note_report(now, &mut slot.full_reports, lost, trip);
             }
         }
         if is_full {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::congestion::FullReports;
 use super::rewrite::{Mapping, Outgoing};
 use super::ring::VIDEO_PACKETS;
 use super::slab::Key;
@@ -72,6 +73,7 @@ pub(super) struct Slot {
     pub(super) reported_at: Option<Time>,
     /// What had been sent when the listener last reported.
     told: Told,
+    pub(super) full_reports: FullReports,
     /// The next number when the listener was last heard.
     pub(super) next_when_heard: u64,
     repaired: Vec<(u64, Time)>,
@@ -93,6 +95,7 @@ impl Slot {
             reserved: None,
             reported_at: None,
             told,
+            full_reports: FullReports::default(),
             next_when_heard,
             repaired: Vec::new(),
             #[cfg(feature = "planted-bugs")]

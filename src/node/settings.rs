@@ -57,12 +57,12 @@ impl ListenSettings {
     pub fn check(&self) -> Result<(), Fault> {
         check_list("http", &self.http, 1)?;
         check_list("media", &self.media, 1)?;
-        check_list("advertised", &self.advertised, 0)?;
         let unusable = self.advertised.iter().find(|ip| ip.is_unspecified() || ip.is_multicast());
-        match unusable {
-            Some(ip) => Err(("advertised", format!("{ip} is no address that a client could send to"))),
-            None => self.check_metrics(),
+        if let Some(ip) = unusable {
+            return Err(("advertised", format!("{ip} is no address that a client could send to")));
         }
+        check_list("advertised", &self.advertised, 0)?;
+        self.check_metrics()
     }
 
     fn check_metrics(&self) -> Result<(), Fault> {

@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::error::StoreError;
 
-/// What may be in it.
-const FILES: [&str; 5] = ["mark", "seed", "rooms.db", "rooms.db-wal", "rooms.db-shm"];
+/// What may be in it; last the one that holds the lock.
+const FILES: [&str; 5] = ["seed", "rooms.db", "rooms.db-wal", "rooms.db-shm", "mark"];
 
 /// A folder that this process alone uses, for as long as this value lives.
 #[derive(Debug)]

@@ -52,7 +52,7 @@ impl Store {
     /// Sets this store aside and answers an empty one in its place.
     ///
     /// # Errors
-    /// Where it cannot be renamed, or no other can be made.
+    /// Where it cannot be set aside, or no other can be made.
     pub fn replaced(self, reason: &str) -> Result<Self, StoreError> {
         let Self { flush, database, folder, sync, .. } = self;
         drop((flush, database));

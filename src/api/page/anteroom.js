@@ -97,6 +97,8 @@ export class AnteroomRoom extends EventTarget {
       (data) => {
         this.#raise("snapshot", { clientId: this.clientId, room: data.snapshot });
         this.#setSlots(data);
+        // It does not say who speaks, and who has fallen silent was told by what was missed.
+        this.#tell("active-talkers-updated", { active: [] }, null);
       },
     );
     this.recovering = false;

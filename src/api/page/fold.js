@@ -22,8 +22,6 @@ export function follow(room, store) {
   on("state", ({ state, reason }) => {
     store.phase = state;
     store.reason = reason;
-    // Nobody tells meanwhile who has fallen silent.
-    if (state === "reconnecting") store.talkers = new Set();
   });
   on("snapshot", (data) => foldSnapshot(store, data));
   on("slots", ({ slots }) => (store.slots = slots));
