@@ -40,6 +40,8 @@ fn asking(of: impl Iterator<Item = (Ssrc, u16)>) -> Vec<u8> {
 #[tokio::test]
 async fn a33_nothing_is_had_by_guessing_nor_after_a_removal() {
     const GUESSES: u64 = 100_000;
+    // Fewer than one may ask for at once, however fast they are answered.
+    const ROOMS: u64 = 50;
     let mut tally = Tally::of("attacks", "A33");
     let mut beside = Beside::start(Part::shared().await, 2).await;
     let [mut publisher, mut removed, honest] = three(beside.http, "closed", Pattern::SCREEN).await;
@@ -63,7 +65,7 @@ async fn a33_nothing_is_had_by_guessing_nor_after_a_removal() {
         if hand.feedback(&body) { 60 } else { 0 }
     });
     let mut random = Random::from_number(11);
-    for _ in 0..100 {
+    for _ in 0..ROOMS {
         let room = format!("{:032x}", random.next_u128());
         let wish =
             json!({"role": "participant", "room_id": room, "streamInfo": {"audio": true, "video": false}});
@@ -106,7 +108,7 @@ async fn a33_nothing_is_had_by_guessing_nor_after_a_removal() {
         assert_eq!(ear.repair_count(), 0);
     });
     beside.stop().await;
-    tally.count(guessed + 100, "guesses");
+    tally.count(guessed + ROOMS, "guesses");
 }
 
 #[tokio::test]
