@@ -90,5 +90,4 @@ async fn f09_i20_a_panic_of_control_ends_the_process_with_a_message() {
     }
     let last = async || server.logged("anteroom: the control plane failed: asked to panic") == 1;
     eventually("a message", last).await;
-    assert!(server.logged("the control plane failed") >= 2, "{:?}", server.log());
 }
