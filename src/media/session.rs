@@ -199,8 +199,8 @@ impl Session {
 
     /// Looks at each tick whether pictures may go on; answers whether that has changed. Who hears nothing guesses
     /// the upper part of the next number by the last one (RFC 3711 appendix A), which is right for 32,768 numbers.
-    /// Sound goes on, and leaves out no number any more: its packets are at most 7,500 in the 30 s that a silent
-    /// listener stays, or twice as many where talkers take turns.
+    /// Sound goes on, and leaves out no number any more: what is left are 546 packets a second for the 30 s that a
+    /// silent listener stays, and a talker may send 250.
     pub(super) fn look_whether_heard(&mut self) -> bool {
         let is_heard = std::mem::replace(&mut self.heard_before, self.heard_at) != self.heard_at;
         let mut is_worn = false;

@@ -7,7 +7,7 @@ use crate::wire::vp8::PictureId;
 
 const PICTURE_MASK: u16 = 0x7fff;
 
-/// The most numbers in a row that a listener may miss because of us. Who misses half of all numbers
+/// The most numbers in a row that a listener may miss because of a source. Who misses half of all numbers
 /// takes the wrong rollover counter for good (RFC 3711 section 3.3.1), also for whoever has the slot next.
 const MAX_LEAP: u64 = 1_000;
 
@@ -18,7 +18,7 @@ pub(crate) struct Outgoing {
     pub(super) next: u64,
     /// The next extended sequence number of retransmissions.
     repair_next: u64,
-    /// The most numbers in a row that the listener may miss because of the source.
+    /// As many as that now, or none.
     pub(super) most_missing: u64,
     /// The newest timestamp, and when a packet with it came in.
     pub(super) timestamp: u32,
