@@ -42,6 +42,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use anteroom::node::Running;
+use http::metric;
 use live_call::LiveCall;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::timeout;
@@ -73,11 +74,4 @@ async fn live_call(server: &Running, address: SocketAddr, length: Duration) -> L
     };
     timeout(3 * http::PATIENCE, is_warm).await.expect("a call");
     call
-}
-
-/// The value of a metric without labels.
-async fn metric(server: &Running, name: &str) -> u64 {
-    let body = http::get(server.metrics_address(), "/metrics").await.body;
-    let value = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-    value.unwrap_or_else(|| panic!("no {name} in {body}")).parse().unwrap()
 }

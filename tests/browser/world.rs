@@ -18,7 +18,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 use super::chrome::Chrome;
-use super::http::get;
+use super::http::metric;
 
 /// The tones of the pages, in hertz: none is near a multiple of another. Two pages more than this
 /// are more than two cores can play and hear in time.
@@ -61,8 +61,8 @@ pub(crate) fn story(name: &'static str, play: impl AsyncFnOnce(&mut World)) {
         let done = tokio::time::timeout(STORY_WITHIN, play(&mut world)).await;
         assert!(done.is_ok(), "{name}: still not done after {STORY_WITHIN:?}");
         assert_eq!(world.faults().await, Vec::<String>::new(), "{name}: the pages' own errors");
-        let malformed = world.metric("anteroom_packets_dropped_total{reason=\"malformed\"}").await;
-        assert_eq!(malformed, "0", "{name}: what a browser sends is understood");
+        let malformed = metric(&world.server, "anteroom_packets_dropped_total{reason=\"malformed\"}").await;
+        assert_eq!(malformed, 0, "{name}: what a browser sends is understood");
     });
 }
 
@@ -138,13 +138,6 @@ impl World {
             grant.browser_context_id = Some(context.clone());
             self.browser.execute(grant).await.unwrap();
         }
-    }
-
-    /// A metric of the server.
-    async fn metric(&self, name: &str) -> String {
-        let metrics = get(self.server.metrics_address(), "/metrics").await.body;
-        let found = metrics.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        found.unwrap_or_else(|| panic!("no {name}")).to_owned()
     }
 
     /// Errors that no script of the pages has caught.

@@ -67,6 +67,13 @@ pub(crate) async fn get(address: SocketAddr, path: &str) -> Answer {
     ask(address, &format!("GET {path}"), "", "").await
 }
 
+/// The value of a metric with its labels, if it has some.
+pub(crate) async fn metric(server: &Running, name: &str) -> u64 {
+    let body = get(server.metrics_address(), "/metrics").await.body;
+    let value = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {name} in {body}")).parse().unwrap()
+}
+
 /// A token of a server without a secret.
 pub(crate) async fn development_token(address: SocketAddr, room: &str, name: &str, role: &str) -> String {
     let answer = get(address, &format!("/dev/token?room={room}&name={name}&role={role}")).await;
