@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use rtc::dtls::cipher_suite::CipherSuiteId;
 use rtc::dtls::config::{ClientAuthType, ConfigBuilder, ExtendedMasterSecretType, HandshakeConfig};
 use rtc::dtls::endpoint::{Endpoint, EndpointEvent};
 use rtc::dtls::extension::extension_use_srtp::SrtpProtectionProfile;
@@ -21,6 +22,13 @@ use crate::base::Time;
 use crate::message::SrtpProfile;
 use crate::transport::srtp::SrtpKeys;
 use crate::transport::{Fingerprint, TimeAnchor};
+
+/// With forward secrecy and authenticated encryption, for keys such as ours; the first is what everybody has (RFC 8827
+/// section 6.5). The crate's own list has CBC with SHA-1 too, which a client could pick.
+const CIPHER_SUITES: [CipherSuiteId; 2] = [
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_Aes_128_Gcm_Sha256,
+    CipherSuiteId::Tls_Ecdhe_Ecdsa_With_ChaCha20_Poly1305_Sha256,
+];
 
 /// From the first record to the last of a handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -144,6 +152,7 @@ impl RtcDtls {
         ConfigBuilder::default()
             .with_crypto_provider(self.identity.provider())
             .with_certificates(vec![self.identity.certificate()])
+            .with_cipher_suites(CIPHER_SUITES.to_vec())
             .with_srtp_protection_profiles(profiles.iter().copied().map(to_theirs).collect())
             .with_extended_master_secret(ExtendedMasterSecretType::Require)
             .with_client_auth(ClientAuthType::RequireAnyClientCert)

@@ -29,6 +29,40 @@ fn a_client_without_srtp_is_refused_with_the_reason() {
     assert!(pair.server_keys.is_none() && pair.client_keys.is_none());
 }
 
+/// With a client that offers `suites` by their numbers instead of its own two: what the server chose.
+fn chosen_of(suites: [[u8; 2]; 2]) -> (Pair, Option<[u8; 2]>) {
+    let mut pair = Pair::new(&BROWSER);
+    let mut chosen = None;
+    pair.run_over(|from, mut datagram| {
+        let first = fragments(records(&datagram).next().unwrap().body).and_then(|all| {
+            // Of a hello: version, random, session, then in a client's the cookie and the suites, in a server's the suite.
+            let body = all.first().filter(|one| one.message_type <= 2)?.body;
+            Some((34 + 1 + usize::from(body[34]), body))
+        });
+        match (from, first) {
+            (End::Server, Some((at, body))) => chosen = Some([body[at], body[at + 1]]),
+            (End::Client, Some((at, body))) => {
+                let at = 13 + 12 + at + 1 + usize::from(body[at]) + 2;
+                datagram[at..at + 4].copy_from_slice(&suites.concat());
+            }
+            (_, None) => {}
+        }
+        vec![datagram]
+    });
+    (pair, chosen)
+}
+
+/// Numbers of RFC 5289 and RFC 7905, and of RFC 8422 what has CBC and SHA-1.
+#[test]
+fn what_is_not_authenticated_encryption_is_not_taken_though_a_client_prefers_it() {
+    let (gcm, chacha, cbc) = ([0xc0, 0x2b], [0xcc, 0xa9], [0xc0, 0x0a]);
+    assert_eq!(chosen_of([cbc, gcm]).1, Some(gcm));
+    assert_eq!(chosen_of([cbc, chacha]).1, Some(chacha));
+    let (pair, chosen) = chosen_of([cbc, [0xc0, 0x09]]);
+    assert_eq!(chosen, None);
+    assert!(pair.server_end.is_some() && pair.server_keys.is_none(), "{:?}", pair.server_end);
+}
+
 #[test]
 fn a_client_with_another_certificate_gets_no_keys() {
     let [client, server, stranger] = [(); 3].map(|()| DtlsIdentity::generate().unwrap());
