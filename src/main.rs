@@ -61,7 +61,7 @@ struct DemoArguments {
     /// How many breakout rooms there are at once, 1 to 10.
     #[arg(long, value_name = "N", default_value_t = 3)]
     breakouts: usize,
-    /// How long the meeting goes on; a round that has begun is finished.
+    /// How long the meeting goes on, 1 to 3600; a round that has begun is finished.
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     seconds: u64,
     /// Print the outcome as one JSON object, in the last line.

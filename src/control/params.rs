@@ -8,7 +8,7 @@ use super::denied::Denied;
 use crate::base::{BreakoutId, ClientId, Kind, Mid, is_name};
 use crate::message::{Refusal, Role, RoomMode, Tracks};
 
-/// Most entries of a list. A session has no more seats.
+/// Most entries of a list.
 const MAX_LIST: usize = 1_000;
 
 /// Most m-lines that `tracks` may name. An offer has no more.
