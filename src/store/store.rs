@@ -131,7 +131,10 @@ impl Store {
         let is_there = path.exists();
         let mark = match Mark::read(&folder.mark).map_err(in_folder(folder))? {
             Found::Mark(mark) => mark,
-            Found::Nothing if !is_there => return Ok((Self::create(folder, sync)?, Saved::new())),
+            // What is in a journal alone was saved, too.
+            Found::Nothing if !is_there && !beside(&path, "-wal").exists() => {
+                return Ok((Self::create(folder, sync)?, Saved::new()));
+            }
             Found::Nothing | Found::Damaged => return Err(Unread::Damaged("its mark is none".to_owned())),
         };
         if mark.version > VERSION {
@@ -191,11 +194,16 @@ fn in_folder(folder: &Folder) -> impl FnOnce(std::io::Error) -> StoreError {
     move |error| StoreError::Io { path, error }
 }
 
+/// A file of the database, by the ending of its name.
+fn beside(database: &Path, ending: &str) -> PathBuf {
+    let mut name = database.to_owned().into_os_string();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
 fn remove_database(path: &Path) -> std::io::Result<()> {
     for ending in ["", "-wal", "-shm"] {
-        let mut name = path.to_owned().into_os_string();
-        name.push(ending);
-        match std::fs::remove_file(PathBuf::from(name)) {
+        match std::fs::remove_file(beside(path, ending)) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }

@@ -40,7 +40,7 @@ macro_rules! fuzz {
 }
 
 fuzz! {
-    meeting dtls_handshake sdp_offer sdp_answer session config dtls_established dtls_hello token saved request
+    store meeting dtls_handshake sdp_offer sdp_answer session config dtls_established dtls_hello token saved request
     websocket srtp srtcp rtcp rtp extensions stun ice dependency_descriptor vp8 vp9 h264 av1
 }
 

@@ -1,6 +1,8 @@
 //! The list of targets.
 
-use super::{dtls, handshake, meeting, payloads, rtcp, saved, sdp, session, signalling, srtp, token, wire};
+use super::{
+    dtls, handshake, meeting, payloads, rtcp, saved, sdp, session, signalling, srtp, store, token, wire,
+};
 
 /// One fuzz target.
 #[derive(Clone, Copy, Debug)]
@@ -37,7 +39,7 @@ const TARGETS: &[Target] = &[
     cheap("vp8", payloads::vp8, 10_000),
     cheap("vp9", payloads::vp9, 8_000),
     cheap("h264", payloads::h264, 8_000),
-    cheap("av1", payloads::av1, 7_473),
+    cheap("av1", payloads::av1, 7_468),
     cheap("srtp", srtp::rtp, 500),
     cheap("srtcp", srtp::rtcp, 500),
     heavy("websocket", signalling::websocket, 6_000, 1_024, 512),
@@ -50,6 +52,7 @@ const TARGETS: &[Target] = &[
     heavy("session", session::session, 100, 2_048, 8_192),
     heavy("sdp_offer", sdp::offer, 400, 8_192, 1_024),
     heavy("sdp_answer", sdp::answer, 200, 8_192, 1_024),
+    heavy("store", store::store, 5, 64, 8_192),
     heavy("dtls_handshake", handshake::handshake, 20, 512, 4_096),
     heavy("meeting", meeting::meeting, 7, 4_096, 65_536),
 ];

@@ -13,6 +13,7 @@ mod sdp;
 mod session;
 mod signalling;
 mod srtp;
+mod store;
 pub(crate) mod token;
 mod wire;
 
