@@ -28,7 +28,7 @@ pub(crate) struct Server {
     pub(crate) http: SocketAddr,
     pub(crate) metrics: SocketAddr,
     /// Configuration and store.
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// What an idle server holds.
@@ -54,7 +54,7 @@ impl Server {
         Self::launch(config, Command::new(env!("CARGO_BIN_EXE_anteroom")), media).await
     }
 
-    async fn launch(config: &str, mut command: Command, media: &[&str]) -> Self {
+    async fn launch(config: &str, command: Command, media: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("anteroom.toml");
         let store = folder.path().join("store");
@@ -64,9 +64,18 @@ impl Server {
              [store]\npath = {store:?}\n{config}"
         );
         fs::write(&file, text).unwrap();
+        Self::launch_in(folder, command).await
+    }
+
+    /// Another process on the configuration and the store of this one, which has to have ended.
+    pub(crate) async fn start_again(self) -> Self {
+        Self::launch_in(self.folder, Command::new(env!("CARGO_BIN_EXE_anteroom"))).await
+    }
+
+    async fn launch_in(folder: tempfile::TempDir, mut command: Command) -> Self {
         let mut child = command
             .args(["serve", "--faults-from-stdin", "--config"])
-            .arg(&file)
+            .arg(folder.path().join("anteroom.toml"))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -85,7 +94,7 @@ impl Server {
         follow(out, Arc::default());
         let metrics = within("the metrics' address", || address_in(&log.lock())).await;
         let stdin = child.stdin.take().unwrap();
-        Self { child, stdin, log, http, metrics, _folder: folder }
+        Self { child, stdin, log, http, metrics, folder }
     }
 
     pub(crate) fn pid(&self) -> u32 {

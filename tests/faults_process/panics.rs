@@ -13,9 +13,9 @@ use crate::tally::Tally;
 use crate::ws::Client;
 
 /// Comes back to the own seat with media of its own.
-async fn come_back(server: &Server, lost: &Listener, name: &str) -> Listener {
-    let client = Client::enter(server.http, "other", name, "moderator").await;
-    let back = Listener::join_by(client, "other", json!({"resume": lost.joined["resume"]})).await;
+async fn come_back(server: &Server, lost: &Listener, room: &str, name: &str) -> Listener {
+    let client = Client::enter(server.http, room, name, "moderator").await;
+    let back = Listener::join_by(client, room, json!({"resume": lost.joined["resume"]})).await;
     assert_eq!(back.id, lost.id);
     back
 }
@@ -42,7 +42,7 @@ async fn f09_i20_a_worker_that_panics_takes_only_its_own_people_out() {
     mia.client.event("didUserReconnecting").await;
     let server = &server;
     let returns = |lost, name| async move {
-        let back = come_back(server, lost, name).await;
+        let back = come_back(server, lost, "other", name).await;
         back.hears(1).await;
         (back, failed.elapsed())
     };
@@ -76,10 +76,17 @@ fn logged_at(line: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn f09_i20_a_panic_of_control_ends_the_process_with_a_message() {
+async fn f09_i20_a_panic_of_control_ends_the_process_with_a_message_and_the_next_has_all_rooms() {
     let _tally = Tally::of("faults", "F9");
     let mut server = Server::start("").await;
     let mut mia = Listener::join(server.http, "daily", "Mia").await;
+    let ben = Listener::join(server.http, "daily", "Ben").await;
+    let wish = json!({"participants": 3, "audio": true, "video": false, "canvas": true, "share": true,
+                      "max_rooms": 1});
+    let made = mia.client.succeed("createBreakOutRoom", wish).await;
+    let breakout = made["msg"]["rooms"][0].clone();
+    let force = json!({"clients": [ben.id], "room_id": breakout, "force_join": true});
+    mia.client.succeed("inviteToBreakOutRoom", force).await;
     server.fault("control").await;
     assert_eq!(server.ends().await.code(), Some(1));
     // No close, or one that says so: never silence.
@@ -90,4 +97,18 @@ async fn f09_i20_a_panic_of_control_ends_the_process_with_a_message() {
     }
     let last = async || server.logged("anteroom: the control plane failed: asked to panic") == 1;
     eventually("a message", last).await;
+
+    // What control held is in the store, all of which was acked before the panic.
+    let server = server.start_again().await;
+    let mut mia = come_back(&server, &mia, "daily", "Mia").await;
+    let ben = come_back(&server, &ben, "daily", "Ben").await;
+    assert_eq!(ben.joined["room"]["room_id"], breakout, "{}", ben.joined);
+    assert_ne!(mia.joined["room"]["room_id"], breakout, "{}", mia.joined);
+    let rooms = mia.client.succeed("listBreakoutRooms", json!({})).await;
+    assert_eq!(rooms["rooms"].as_array().unwrap().len(), 1, "{rooms}");
+    assert_eq!(rooms["rooms"][0]["room_id"], breakout, "{rooms}");
+    let made = mia.client.succeed("destroyAllBreakOutSession", json!({})).await;
+    assert_eq!(made["clients"], json!([ben.id]), "{made}");
+    mia.hears(10).await;
+    ben.hears(10).await;
 }
