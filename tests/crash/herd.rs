@@ -12,7 +12,7 @@ use anteroom::store::settings::StoreSettings;
 use futures_util::future::join_all;
 
 use super::player::Player;
-use super::server::Home;
+use super::server::{Home, released};
 use super::tally::Tally;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -78,15 +78,26 @@ pub(crate) fn settings(path: &Path) -> StoreSettings {
 }
 
 #[test]
-fn ten_thousand_rooms_are_there_as_soon_as_the_server_is() {
+fn f06_ten_thousand_rooms_are_there_as_soon_as_the_server_is() {
+    let mut tally = released().map(|_| Tally::of("faults", "F6"));
     let home = Home::new();
     let (mut store, saved) = Store::open(&settings(&home.store())).unwrap();
     assert!(saved.is_empty());
     store.write(&records(10_000, 2)).unwrap();
     drop(store);
-    let server = home.start();
-    assert_eq!(server.rooms().len(), 10_000);
-    println!("ten thousand rooms with twenty thousand seats: ready after {:?}", server.ready);
-    // A release build takes less than 1 s; this is a debug build on processors that tests share.
-    assert!(server.ready <= Duration::from_secs(15), "{:?}", server.ready);
+    let mut starts = Vec::new();
+    for _ in 0..5 {
+        let server = home.start();
+        assert_eq!(server.rooms().len(), 10_000);
+        starts.push(server.ready);
+        server.kill();
+    }
+    starts.sort_unstable();
+    println!("ten thousand rooms with twenty thousand seats: ready after {starts:?}");
+    // The promise is of a release build. Single starts may come while others have the processors.
+    let limit = if released().is_some() { 1 } else { 15 };
+    assert!(starts[2] <= Duration::from_secs(limit), "{starts:?}");
+    if let Some(tally) = &mut tally {
+        tally.count(10_000, "rooms");
+    }
 }

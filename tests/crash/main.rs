@@ -1,7 +1,8 @@
 //! A server that is killed with all its meetings, and what is there after the next start; and stores that
 //! are damaged, taken, or not to be had.
 //!
-//! `ANTEROOM_LONG=1` kills five times as often and harms more stores.
+//! `ANTEROOM_LONG=1` kills five times as often and harms more stores. `ANTEROOM_RELEASE` names
+//! a release binary to start instead of the tests' own, and then what is promised of that holds as well.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,

@@ -1,5 +1,6 @@
 //! A server in a process of its own, that can be killed, and its store.
 
+use std::ffi::OsString;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,6 +12,12 @@ use serde_json::{Value, json};
 
 const SECRET: &str = "a secret of these tests, long enough";
 const ADMIN_KEY: &str = "a key of these tests";
+
+/// The release binary, where `tests/run.sh` names one. Without it servers are of the tests' own build, which is
+/// slower.
+pub(crate) fn released() -> Option<OsString> {
+    std::env::var_os("ANTEROOM_RELEASE")
+}
 
 /// The folder of a server: its configuration, its store, its log.
 pub(crate) struct Home {
@@ -69,7 +76,7 @@ impl Home {
     }
 
     pub(crate) fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_anteroom"));
+        let mut command = Command::new(released().unwrap_or_else(|| env!("CARGO_BIN_EXE_anteroom").into()));
         command.arg("serve").arg("--config").arg(self.config());
         command
     }
