@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anteroom::base::Random;
 use futures_util::future::join_all;
@@ -239,13 +239,16 @@ async fn f06_what_was_acked_survives_a_kill_in_the_middle_of_moves() {
     let (moves, acked) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU64::new(0)));
     let (mut starts, mut packets, mut cut_off) = (Vec::new(), 0, 0);
     let mut random = Random::from_number(6);
+    let mut acted = Duration::ZERO;
     for _ in 0..kills {
+        let began = Instant::now();
         let acting: Vec<_> = actors
             .drain(..)
             .map(|actor| tokio::spawn(actor.act(Arc::clone(&moves), Arc::clone(&acked))))
             .collect();
         tokio::time::sleep(Duration::from_millis(200 + random.below(400))).await;
         server.kill();
+        acted += began.elapsed();
         for actor in join_all(acting).await {
             let mut actor = actor.unwrap();
             let report = actor.player.silence();
@@ -274,11 +277,14 @@ async fn f06_what_was_acked_survives_a_kill_in_the_middle_of_moves() {
     println!(
         "{kills} kills, {acked} acks ({moves} moves), {cut_off} requests cut off, {packets} packets judged"
     );
+    let rate = u128::from(moves) * 1_000 / acted.as_millis();
+    println!("{rate} moves a second over {acted:?}");
+    assert!(rate >= 500, "{rate} moves a second: the kills came in the middle of too few");
     starts.sort_unstable();
     let (most, slowest) = (starts[starts.len() * 9 / 10], starts[starts.len() - 1]);
     println!("nine starts of ten within {most:?}, the slowest {slowest:?}");
     // One of many may come when all of the machine is at work for others.
     assert!(most <= Duration::from_secs(1) && slowest <= Duration::from_secs(3), "{starts:?}");
-    assert!(moves > 10 * kills && cut_off > kills, "{moves} moves, {cut_off} cut off");
+    assert!(cut_off > kills, "{cut_off} cut off");
     tally.count(kills, "kills");
 }
