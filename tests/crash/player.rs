@@ -2,12 +2,12 @@
 //! media by a synthetic participant, whose judge is told what the server says.
 
 use std::cell::Cell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use anteroom::base::{ClientId, Epoch, Kind, Random};
+use anteroom::base::{ClientId, Epoch, Kind, Random, Ssrc};
 use anteroom::client::{
     ClientIdentity, Participant, ParticipantReport, ParticipantSettings, Place, SlotClaim, TimeAnchor,
     room_tag,
@@ -34,8 +34,11 @@ const SILENCE: Duration = Duration::from_millis(200);
 struct Ears {
     publishers: BTreeSet<ClientId>,
     first: Option<Instant>,
-    report: Option<ParticipantReport>,
+    packets: Packets,
 }
+
+/// By slot and sequence number: the room that a packet names, and when it came.
+pub(crate) type Packets = BTreeMap<(Ssrc, u64), (u64, Instant)>;
 
 struct Media {
     participant: Arc<Mutex<Option<Participant>>>,
@@ -223,9 +226,15 @@ impl Player {
 
     /// Ends the media; answers what it found.
     pub(crate) fn silence(&mut self) -> ParticipantReport {
+        self.silence_with_packets().0
+    }
+
+    /// The same, with the packets that came.
+    pub(crate) fn silence_with_packets(&mut self) -> (ParticipantReport, Packets) {
         let media = self.media.take().unwrap();
         let participant = media.participant.lock().unwrap().take().unwrap();
-        participant.finish()
+        let packets = std::mem::take(&mut media.ears.lock().unwrap().packets);
+        (participant.finish(), packets)
     }
 
     /// Packets that came over it.
@@ -291,7 +300,11 @@ async fn run(
                 if let Some(heard) = participant.handle_datagram(clock.now(), from, &mut inbound[..len]) {
                     let mut ears = ears.lock().unwrap();
                     ears.publishers.insert(heard.mark.publisher);
-                    ears.first.get_or_insert_with(Instant::now);
+                    let now = Instant::now();
+                    ears.first.get_or_insert(now);
+                    // The header of a packet is in clear.
+                    let ssrc = u32::from_be_bytes(inbound[8..12].try_into().unwrap());
+                    ears.packets.insert((Ssrc(ssrc), heard.sequence), (heard.mark.room, now));
                 }
             },
             () = wake.notified() => {}
