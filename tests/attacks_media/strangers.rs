@@ -133,7 +133,8 @@ async fn a07_media_never_teaches_an_address() {
 async fn a11_checks_without_the_password_cost_nobody_anything() {
     let mut tally = Tally::of("attacks", "A11");
     let (part, rate) = Part::flood().await;
-    let mut beside = Beside::start(part, if is_long() { 30 } else { 6 }).await;
+    let seconds = if is_long() { 30 } else { 6 };
+    let mut beside = Beside::start(part, seconds).await;
     let victim = Hostile::join(beside.http, "checks", "Victim", "participant").await;
     victim.is_up().await;
     let stranger = Stranger::on(5, 16);
@@ -146,7 +147,9 @@ async fn a11_checks_without_the_password_cost_nobody_anything() {
     }
     assert!(beside.is_on());
     let (_, sent) = beside.end(attack).await;
-    assert!(sent >= 9_000, "{sent}");
+    // The long form has the machine for itself.
+    let least = if is_long() { seconds * rate / 2 } else { 9_000 };
+    assert!(sent >= least, "{sent} of {least}");
     assert_eq!(stranger.earned(), Vec::<Vec<u8>>::new());
     beside.stop().await;
     tally.count(sent, "checks");
