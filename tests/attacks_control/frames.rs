@@ -124,10 +124,10 @@ fn blow(address: SocketAddr, token: &str, seed: u64, until: Instant) -> u64 {
                 break;
             }
             let frames: Vec<u8> = (0..8).flat_map(|_| random_frame(&mut random)).collect();
-            sent += 8;
             if !socket.send(&frames) {
                 break;
             }
+            sent += 8;
             // What the server says is read, so that it is not for that that it hangs up.
             socket.stream.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
             if matches!(socket.stream.read(&mut [0; 16_384]), Ok(0)) {
@@ -158,6 +158,9 @@ async fn storm_ws_frames() {
     }
     assert!(call.is_on());
     call.end().await.assert_undisturbed();
+    // A tenth of what two busy processors do.
+    let least = 300 * storm_length().as_secs();
+    assert!(sent >= least, "{sent} frames, and {least} at least are a storm");
     tally.count(sent, "frames");
     server.stop().await;
 }

@@ -179,6 +179,9 @@ async fn storm_json() {
     }
     assert!(call.is_on());
     call.end().await.assert_undisturbed();
+    // A tenth of what two busy processors do.
+    let least = 1_000 * storm_length().as_secs();
+    assert!(sent >= least, "{sent} messages, and {least} at least are a storm");
     tally.count(sent, "messages");
     server.stop().await;
 }

@@ -189,6 +189,9 @@ async fn storm_sdp() {
     }
     assert!(call.is_on());
     call.end().await.assert_undisturbed();
+    // A tenth of what two busy processors do.
+    let least = 80 * storm_length().as_secs();
+    assert!(sent >= least, "{sent} offers, and {least} at least are a storm");
     tally.count(sent, "offers");
     server.stop().await;
 }
