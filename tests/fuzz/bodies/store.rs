@@ -2,9 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::OnceLock;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use anteroom::base::BreakoutId;
 use anteroom::message::saved::{Key, Part, Record};
@@ -23,8 +22,8 @@ struct Whole {
 pub fn store(data: &[u8]) {
     static WHOLE: OnceLock<Whole> = OnceLock::new();
     let whole = WHOLE.get_or_init(make);
-    let place = Place::new();
-    let path = place.0.join("store");
+    let place = tempfile::tempdir().expect("a folder for what is made");
+    let path = place.path().join("store");
     fs::create_dir_all(&path).expect("a folder");
     let files = harmed(whole, data);
     let is_left = |name: &str| files.get(name).is_some_and(|bytes| name != "mark" || !bytes.is_empty());
@@ -34,7 +33,7 @@ pub fn store(data: &[u8]) {
     }
     let (store, saved) = Store::open(&settings(&path)).expect("a damaged store is no hindrance");
     drop(store);
-    let is_aside = fs::read_dir(&place.0).expect("a folder").count() > 1;
+    let is_aside = fs::read_dir(place.path()).expect("a folder").count() > 1;
     if is_aside {
         assert!(saved.is_empty(), "set aside, and read all the same: {saved:?}");
         assert!(!data.is_empty(), "nothing was harmed");
@@ -65,8 +64,8 @@ fn harmed(whole: &Whole, data: &[u8]) -> BTreeMap<String, Vec<u8>> {
 }
 
 fn make() -> Whole {
-    let place = Place::new();
-    let path = place.0.join("store");
+    let place = tempfile::tempdir().expect("a folder for what is made");
+    let path = place.path().join("store");
     let (mut store, _) = Store::open(&settings(&path)).expect("a store");
     for step in 1..=20 {
         let key = |session| Key { session, part: Part::Destroyed };
@@ -91,23 +90,4 @@ fn make() -> Whole {
 
 fn settings(path: &Path) -> StoreSettings {
     StoreSettings { path: path.to_owned(), ..StoreSettings::default() }
-}
-
-/// A folder that is gone with this value.
-struct Place(PathBuf);
-
-impl Place {
-    fn new() -> Self {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        let name = format!("anteroom-fuzz-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let path = std::env::temp_dir().join(name);
-        fs::create_dir_all(&path).expect("a folder for what is made");
-        Self(path)
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
 }
