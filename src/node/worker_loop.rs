@@ -426,6 +426,9 @@ impl WorkerLoop {
 pub(super) fn fail(fault: WorkerFault) {
     match fault {
         WorkerFault::Panic => panic!("asked to panic"),
-        WorkerFault::Hang(duration) => std::thread::sleep(duration),
+        WorkerFault::Hang(duration) => {
+            tracing::warn!(?duration, "asked to hang");
+            std::thread::sleep(duration);
+        }
     }
 }

@@ -20,6 +20,8 @@ use crate::ws::Client;
 /// What somebody heard.
 #[derive(Debug, Default)]
 pub(crate) struct Heard {
+    /// Datagrams of any kind.
+    pub(crate) arrived: AtomicU64,
     pub(crate) packets: AtomicU64,
     /// Of another room.
     pub(crate) foreign: AtomicU64,
@@ -101,6 +103,10 @@ impl Listener {
         self.heard.packets.load(Ordering::Relaxed)
     }
 
+    pub(crate) fn arrived(&self) -> u64 {
+        self.heard.arrived.load(Ordering::Relaxed)
+    }
+
     /// Waits for more packets.
     pub(crate) async fn hears(&self, more: u64) {
         let wanted = self.packets() + more;
@@ -126,10 +132,11 @@ async fn run(mut participant: Participant, socket: UdpSocket, clock: Clock, room
         }
         let due = participant.poll_timeout().unwrap_or_else(|| clock.now() + Duration::from_secs(1));
         tokio::select! {
-            received = socket.recv_from(&mut inbound) => if let Ok((len, from)) = received
-                && let Some(found) = participant.handle_datagram(clock.now(), from, &mut inbound[..len])
-            {
-                note(&heard, &mut counters, room, found.mark);
+            received = socket.recv_from(&mut inbound) => if let Ok((len, from)) = received {
+                heard.arrived.fetch_add(1, Ordering::Relaxed);
+                if let Some(found) = participant.handle_datagram(clock.now(), from, &mut inbound[..len]) {
+                    note(&heard, &mut counters, room, found.mark);
+                }
             },
             () = tokio::time::sleep(clock.until(due)) => {}
         }

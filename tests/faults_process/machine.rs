@@ -136,6 +136,13 @@ impl Server {
         Holdings { files: count("fd"), threads: count("task") }
     }
 
+    /// How many of its threads have a name.
+    pub(crate) fn threads_named(&self, name: &str) -> usize {
+        let tasks = fs::read_dir(format!("/proc/{}/task", self.pid())).unwrap();
+        let named = tasks.filter_map(|task| fs::read_to_string(task.unwrap().path().join("comm")).ok());
+        named.filter(|found| found.trim_end() == name).count()
+    }
+
     /// Processor time used so far, of user and system.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.pid())).unwrap();

@@ -15,6 +15,7 @@ mod at_work;
 mod cap;
 mod clocks;
 mod drain;
+mod fencing;
 mod files;
 mod full_socket;
 mod listener;

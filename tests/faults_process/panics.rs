@@ -13,7 +13,7 @@ use crate::tally::Tally;
 use crate::ws::Client;
 
 /// Comes back to the own seat with media of its own.
-async fn come_back(server: &Server, lost: &Listener, room: &str, name: &str) -> Listener {
+pub(crate) async fn come_back(server: &Server, lost: &Listener, room: &str, name: &str) -> Listener {
     let client = Client::enter(server.http, room, name, "moderator").await;
     let back = Listener::join_by(client, room, json!({"resume": lost.joined["resume"]})).await;
     assert_eq!(back.id, lost.id);
