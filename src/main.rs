@@ -178,12 +178,19 @@ fn run_server(arguments: &ServeArguments) -> Result<(), String> {
 
 /// Waits for SIGTERM or SIGINT; both are noticed from this call on.
 fn stop_signal() -> Result<impl Future<Output = ()>, String> {
+    stop_signals(1)
+}
+
+/// Waits until so many of them have come.
+fn stop_signals(count: usize) -> Result<impl Future<Output = ()>, String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
     Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
+        for _ in 0..count {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
         }
     })
 }
@@ -261,11 +268,11 @@ fn run_raw_sender() -> Result<(), String> {
 fn run_load(options: &LoadOptions) -> Result<bool, String> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
     let report = runtime.block_on(async {
-        // A run that is left behind takes its server with it.
-        let stop = stop_signal()?;
+        // The first ends the measurement. A run that is left behind takes its server with it.
+        let (stop, leave) = (stop_signal()?, stop_signals(2)?);
         tokio::select! {
-            report = load::run_load(options) => report.map_err(|error| error.to_string()),
-            () = stop => Err("stopped before the end".to_owned()),
+            report = load::run_load(options, stop) => report.map_err(|error| error.to_string()),
+            () = leave => Err("stopped before the end".to_owned()),
         }
     })?;
     say(&if options.json {

@@ -10,10 +10,12 @@
 )]
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 fn load(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_anteroom"));
@@ -46,8 +48,8 @@ fn server_of(parent: u32) -> Option<u32> {
 
 /// A run that goes on for long, with its server.
 fn long_run() -> (Child, u32) {
-    let options = ["--spawn", "--participants", "2", "--seconds", "600"];
-    let run = load(&options).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let options = ["--spawn", "--participants", "2", "--seconds", "600", "--json"];
+    let run = load(&options).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     let server = wait_for("a server", || server_of(run.id()));
     // Until it has read its settings, its folder is there.
     let folder = std::env::temp_dir().join(format!("anteroom-load-{}", run.id()));
@@ -72,8 +74,28 @@ fn a_run_that_is_killed_leaves_no_server_behind() {
 fn a_run_that_is_interrupted_takes_its_server_with_it() {
     let (mut run, server) = long_run();
     signal(run.id(), "-INT");
-    let status = run.wait().unwrap();
-    assert_eq!(status.code(), Some(1));
+    let mut error = String::new();
+    run.stderr.take().unwrap().read_to_string(&mut error).unwrap();
+    assert_eq!(run.wait().unwrap().code(), Some(1));
+    assert!(error.ends_with("stopped before anything was measured\n"), "{error}");
+    assert!(!Path::new(&format!("/proc/{server}")).exists());
+}
+
+#[test]
+fn a_measurement_that_is_interrupted_is_told() {
+    let (mut run, server) = long_run();
+    let mut lines = BufReader::new(run.stderr.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("measuring for")), "a measurement");
+    // Somebody hears something in it.
+    std::thread::sleep(Duration::from_secs(1));
+    signal(run.id(), "-TERM");
+    let output = run.wait_with_output().unwrap();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), &report["ok"]), (Some(0), &Value::Bool(true)), "{report}");
+    let seconds = report["seconds"].as_f64().unwrap();
+    assert!((0.9..60.0).contains(&seconds) && report["received"].as_u64().unwrap() > 0, "{report}");
+    let note = format!("it was stopped after {seconds:.1} of 600 s");
+    assert!(report["notes"].as_array().unwrap().contains(&note.into()), "{report}");
     assert!(!Path::new(&format!("/proc/{server}")).exists());
 }
 

@@ -139,7 +139,7 @@ pub struct LoadReport {
     pub ok: bool,
     /// What was wrong, for people.
     pub problems: Vec<String>,
-    /// What was at its limit, for people.
+    /// What was at its limit, or not as planned, for people.
     pub notes: Vec<String>,
     /// `join_ms` of those who came while the others talked.
     #[serde(skip)]

@@ -5,6 +5,7 @@
 mod demo;
 mod demo_meeting;
 mod dev_token;
+mod end;
 mod floor;
 mod generator;
 mod html;

@@ -4,6 +4,7 @@ use std::fmt;
 use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::net::IpAddr;
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
@@ -41,7 +42,9 @@ impl Launch<'_> {
         let Self { command, netns, stdout, processor, leftovers } = self;
         // From here on the folder goes whatever happens.
         // Its standard input ends with this process, however that ends: a server may go by that.
-        let spawned = within(netns, command).stdin(Stdio::piped()).stdout(stdout).spawn();
+        // What a terminal tells this process when somebody interrupts it is not for the server.
+        let mut command = within(netns, command);
+        let spawned = command.process_group(0).stdin(Stdio::piped()).stdout(stdout).spawn();
         let child = spawned.inspect_err(|_| _ = fs::remove_dir_all(&leftovers))?;
         if let Some(processor) = processor
             && let Ok(pid) = i32::try_from(child.id())

@@ -5,8 +5,8 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
 
 use tokio::sync::oneshot;
-use tokio::time::sleep;
 
+use super::end::End;
 use super::generator::{Generator, Order, StepSeen};
 use super::html::Sample;
 use super::process::cpu_ns;
@@ -24,30 +24,23 @@ struct Before {
     seen: StepSeen,
 }
 
-/// Lets time pass; on a terminal one sees that it does. Answers what each step was like.
-pub(super) async fn watch(
-    generator: &Generator,
-    clock: Clock,
-    pid: Option<u32>,
-    duration: Duration,
-) -> Vec<Sample> {
+/// Lets time pass until the end; on a terminal one sees that it does. Answers what each step was like.
+pub(super) async fn watch(generator: &Generator, clock: Clock, pid: Option<u32>, end: &End) -> Vec<Sample> {
     let began = clock.now();
-    let ends = began + duration;
     let is_seen = io::stderr().is_terminal();
     let server = || pid.and_then(|pid| cpu_ns(pid).ok()).unwrap_or(0);
     let first = step(generator).await;
     let mut before = Before { at: began, server_ns: server(), seen: first };
     let mut samples = Vec::new();
     loop {
-        let left = clock.until(ends);
-        sleep(left.min(STEP)).await;
+        let goes_on = end.is_after(clock.now() + STEP).await;
         let seen = step(generator).await;
         let now = Before { at: clock.now(), server_ns: server(), seen };
         let sample = sample(began, &before, &now);
         before = now;
         if is_seen {
             let progress = generator.progress();
-            let (left, each) = (clock.until(ends).as_secs(), sample.received);
+            let (left, each) = (end.left().as_secs(), sample.received);
             let (p50, p99) = (sample.p50, sample.p99);
             let (up, failed) = (progress.up(), progress.failed());
             let mut line = format!(
@@ -61,7 +54,7 @@ pub(super) async fn watch(
             let _ = write!(io::stderr(), "\r\x1b[Kload: {line}");
         }
         samples.push(sample);
-        if left <= STEP {
+        if !goes_on {
             break;
         }
     }

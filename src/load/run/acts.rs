@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
+use super::super::end::End;
 use super::LoadError;
 use super::cast::Cast;
 use super::churn::churn;
 use super::dealing::{Dealt, deal};
 use super::newcomers::{Newcomers, newcomers};
 use super::turns::take_turns;
-use crate::base::Time;
 
 /// What was done.
 #[derive(Debug, Default)]
@@ -44,18 +44,18 @@ impl Act {
         Ok(Self { dealt })
     }
 
-    /// Plays until `ends`, and what belongs behind it.
-    pub(super) async fn play(self, cast: &Cast, ends: Time) -> Acted {
+    /// Plays until the end, and what belongs behind it.
+    pub(super) async fn play(self, cast: &Cast, end: &End) -> Acted {
         let stage = cast.stage();
-        let turns = async { if stage.scenario.has_turns() { take_turns(&stage, ends).await } else { Ok(0) } };
+        let turns = async { if stage.scenario.has_turns() { take_turns(&stage, end).await } else { Ok(0) } };
         let moved = async {
             match self.dealt {
-                Some(dealt) => dealt.bring_home(&stage, ends).await,
-                None if stage.scenario.churns() => churn(&stage, ends).await,
+                Some(dealt) => dealt.bring_home(&stage, end).await,
+                None if stage.scenario.churns() => churn(&stage, end).await,
                 None => Ok(Acted::default()),
             }
         };
-        let came = newcomers(&stage, cast.target(), ends);
+        let came = newcomers(&stage, cast.target(), end);
         let (turns, moved, newcomers) = tokio::join!(turns, moved, came);
         let mut problems = Vec::new();
         let mut tell = |error: LoadError| problems.push(error.to_string());

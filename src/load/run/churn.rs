@@ -8,6 +8,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::super::end::End;
 use super::super::generator::{HomeBy, Order};
 use super::acts::Acted;
 use super::stage::{Stage, interval_of};
@@ -40,12 +41,12 @@ struct Meeting {
     breakouts: Vec<(String, usize)>,
 }
 
-/// Moves, clears and destroys at the scenario's rates until `ends`; then destroys all breakout rooms.
+/// Moves, clears and destroys at the scenario's rates until the end; then destroys all breakout rooms.
 /// Each parent room goes its own way, so that none waits for another's acks.
 ///
 /// # Errors
 /// Where the server refuses something.
-pub(super) async fn churn(stage: &Stage<'_>, ends: Time) -> Result<Acted, LoadError> {
+pub(super) async fn churn(stage: &Stage<'_>, end: &End) -> Result<Acted, LoadError> {
     let mut meetings = Vec::new();
     for room in stage.rooms() {
         let waiting = stage.listeners(room).collect();
@@ -57,7 +58,7 @@ pub(super) async fn churn(stage: &Stage<'_>, ends: Time) -> Result<Acted, LoadEr
         talk(stage, true).await?;
     }
     let mut acted = Acted::default();
-    let churned = meetings.iter_mut().map(|meeting| meeting.churn(stage, ends));
+    let churned = meetings.iter_mut().map(|meeting| meeting.churn(stage, end));
     for one in join_all(churned).await {
         let one = one?;
         acted.move_acks.extend(one.move_acks);
@@ -108,14 +109,13 @@ fn rhythms(stage: &Stage<'_>, room: usize) -> Vec<Rhythm> {
 }
 
 impl Meeting {
-    /// Moves, clears and destroys here until `ends`.
-    async fn churn(&mut self, stage: &Stage<'_>, ends: Time) -> Result<Acted, LoadError> {
+    /// Moves, clears and destroys here until the end.
+    async fn churn(&mut self, stage: &Stage<'_>, end: &End) -> Result<Acted, LoadError> {
         let mut acted = Acted::default();
         let mut rhythms = rhythms(stage, self.room);
-        while let Some(next) =
-            rhythms.iter_mut().min_by_key(|rhythm| rhythm.due).filter(|next| next.due < ends)
+        while let Some(next) = rhythms.iter_mut().min_by_key(|rhythm| rhythm.due)
+            && end.is_after(next.due).await
         {
-            stage.until(next.due).await;
             // Rather slower than asked than ever more at once.
             next.due = (next.due + next.interval).max(stage.clock().now());
             match next.step {
@@ -132,7 +132,7 @@ impl Meeting {
                 }
             }
         }
-        stage.until(ends).await;
+        end.comes().await;
         Ok(acted)
     }
 

@@ -7,12 +7,13 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
+use super::super::end::End;
 use super::super::generator::HomeBy;
 use super::super::servers::room_name;
 use super::acts::Acted;
 use super::stage::Stage;
 use super::{LoadError, failed, say};
-use crate::base::{Kind, Time};
+use crate::base::Kind;
 
 /// How long is listened to the parent rooms afterwards.
 const AT_HOME: Duration = Duration::from_secs(1);
@@ -95,10 +96,10 @@ async fn hears(stage: &Stage<'_>, number: usize, talkers: usize) -> Result<(), L
 }
 
 impl Dealt {
-    /// Destroys all rooms at `ends`, and listens to the parent rooms for a while.
-    pub(super) async fn bring_home(self, stage: &Stage<'_>, ends: Time) -> Result<Acted, LoadError> {
+    /// Destroys all rooms at the end, and listens to the parent rooms for a while.
+    pub(super) async fn bring_home(self, stage: &Stage<'_>, end: &End) -> Result<Acted, LoadError> {
         let moved = self.out.iter().map(Vec::len).sum::<usize>();
-        stage.until(ends).await;
+        end.comes().await;
         let mut asked = Vec::new();
         for (room, out) in self.out.into_iter().enumerate() {
             asked.push(stage.expect_home(room, out, HomeBy::Destroy).await);

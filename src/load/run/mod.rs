@@ -16,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::sleep;
 
+use super::end::{End, Stop};
 use super::floor::{self, Floor, Place, ratio};
 use super::generator::{Addressing, Generator, GeneratorSettings, Measured, Order};
 use super::html::{self, Sample};
@@ -50,6 +51,9 @@ pub enum LoadError {
     /// Something did not happen in time.
     #[error("{0}")]
     Late(String),
+    /// It was stopped too early for a report.
+    #[error("stopped before anything was measured")]
+    Stopped,
 }
 
 /// From the last join to the measurement.
@@ -63,11 +67,14 @@ const PROBE: Duration = Duration::from_millis(1_500);
 /// Looks until the rate is found.
 const MOST_PROBES: usize = 10;
 
-/// Runs a load test.
+/// Runs a load test. Where `stop` comes during the measurement, what was measured until then is reported.
 ///
 /// # Errors
 /// [`LoadError`] where it could not be made.
-pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
+pub async fn run_load(
+    options: &LoadOptions,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<LoadReport, LoadError> {
     let scenario = options.plan().map_err(LoadError::Option)?;
     allow_sockets(options, &scenario)?;
     let unwritable = |file: &std::path::Path, error| {
@@ -77,12 +84,20 @@ pub async fn run_load(options: &LoadOptions) -> Result<LoadReport, LoadError> {
         // Before the run: what was measured is not to be lost for a folder that is not there.
         std::fs::File::create(file).map_err(|error| unwritable(file, error))?;
     }
-    let processors = processors();
-    let target = servers::open(options, &scenario, processors.0).await?;
+    let (processors, stop) = (processors(), Stop::when(stop));
     let place = Place { address: options.interface_address, netns: options.netns.clone() };
-    let before = measure_floor(options, &scenario, 1.0, &place, processors).await?;
-    let mut run = Run::start(options.clone(), scenario, target, processors.1)?;
-    let mut report = run.measure().await?;
+    let begin = async {
+        let target = servers::open(options, &scenario, processors.0).await?;
+        let before = measure_floor(options, &scenario, 1.0, &place, processors).await?;
+        let mut run = Run::start(options.clone(), scenario, target, processors.1)?;
+        let ready = run.prepare().await?;
+        Ok::<_, LoadError>((run, ready, before))
+    };
+    let (mut run, ready, before) = tokio::select! {
+        begun = begin => begun?,
+        () = stop.comes() => return Err(LoadError::Stopped),
+    };
+    let mut report = run.measure(ready, stop).await?;
     let (samples, scenario) = (std::mem::take(&mut run.samples), run.scenario.clone());
     run.target.close().await;
     if let Some(gathered) = run.generator.finish().await {
@@ -161,6 +176,12 @@ struct Run {
     samples: Vec<Sample>,
 }
 
+/// What a measurement begins with.
+struct Ready {
+    act: Act,
+    rate: f64,
+}
+
 /// Processor times at a moment.
 struct Look {
     server: Option<u64>,
@@ -194,20 +215,25 @@ impl Run {
         })
     }
 
-    async fn measure(&mut self) -> Result<LoadReport, LoadError> {
+    /// Brings everybody in, and finds the rate.
+    async fn prepare(&mut self) -> Result<Ready, LoadError> {
         // From the first packet on: a crowd at its usual rate may be more than the server bears.
         self.set_rate(self.scenario.run.rate).await;
         self.cast.bring_in().await?;
         let act = Act::prepare(&self.cast).await?;
         sleep(WARM_UP).await;
-        let rate = self.find_rate().await?;
+        Ok(Ready { act, rate: self.find_rate().await? })
+    }
+
+    async fn measure(&mut self, Ready { act, rate }: Ready, stop: Stop) -> Result<LoadReport, LoadError> {
         let seconds = Duration::from_secs(self.scenario.run.seconds);
         say(&format!("measuring for {} s", seconds.as_secs()));
         let before = self.look();
         self.generator.orders().give(Order::Begin).await;
         let began = self.clock.now();
-        let watched = watch(&self.generator, self.clock, self.pid, seconds);
-        let (samples, acted) = tokio::join!(watched, act.play(&self.cast, began + seconds));
+        let end = End::new(self.clock, began, seconds, stop);
+        let watched = watch(&self.generator, self.clock, self.pid, &end);
+        let (samples, acted) = tokio::join!(watched, act.play(&self.cast, &end));
         self.samples = samples;
         let (end, measured) = oneshot::channel();
         self.generator.orders().give(Order::End { measured: end }).await;
@@ -219,6 +245,7 @@ impl Run {
         sleep(SETTLE).await;
         let mut report = self.report(&measured, took, rate);
         report.add_looks(&before, &after, (took, measured.received));
+        report.add_end(took, seconds);
         let people = u64::try_from(self.cast.people().len()).unwrap_or(1);
         let grown = self.rss_before.zip(rss).map(|(before, after)| after.saturating_sub(before));
         report.rss_kib_per_participant = grown.map(|bytes| ratio(bytes / 1_024, people));

@@ -6,12 +6,13 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
+use super::super::end::End;
 use super::super::generator::Orders;
 use super::super::person::PersonError;
 use super::super::servers::{Newcomer, Target};
 use super::cast::settings;
 use super::stage::{Stage, interval_of};
-use crate::base::{Random, Time};
+use crate::base::Random;
 use crate::client::ParticipantReport;
 
 /// Reasons that are told.
@@ -39,8 +40,8 @@ pub(in super::super) struct Newcomers {
 /// When it heard something, and what it found.
 type Visited = Result<(Result<Duration, PersonError>, Vec<ParticipantReport>), PersonError>;
 
-/// Lets people come until `ends`, and waits until they have left.
-pub(super) async fn newcomers(stage: &Stage<'_>, target: Arc<dyn Target>, ends: Time) -> Newcomers {
+/// Lets people come until the end, and waits until they have left.
+pub(super) async fn newcomers(stage: &Stage<'_>, target: Arc<dyn Target>, end: &End) -> Newcomers {
     let operations = &stage.scenario.operations;
     let mut came = Newcomers { wanted: operations.joins, ..Newcomers::default() };
     let Some(interval) = interval_of(operations.joins) else { return came };
@@ -52,10 +53,9 @@ pub(super) async fn newcomers(stage: &Stage<'_>, target: Arc<dyn Target>, ends: 
     let mut due = began;
     for number in 0.. {
         due = due + interval;
-        if due >= ends {
+        if !end.is_after(due).await {
             break;
         }
-        stage.until(due).await;
         came.asked += 1;
         while let Some(visited) = visits.try_join_next() {
             came.add(visited.unwrap_or(Err(PersonError::Gone)));

@@ -136,7 +136,15 @@ impl LoadReport {
         }
     }
 
-    /// What was at its limit.
+    /// Whether it ended before its time, because it was stopped.
+    pub(super) fn add_end(&mut self, took: Duration, planned: Duration) {
+        if took < planned {
+            let (took, planned) = (took.as_secs_f64(), planned.as_secs());
+            self.note(&format!("it was stopped after {took:.1} of {planned} s"));
+        }
+    }
+
+    /// What was at its limit, or not as planned.
     fn note(&mut self, what: &str) {
         self.notes.push(what.to_owned());
     }

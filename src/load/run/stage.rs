@@ -6,7 +6,6 @@ use std::time::Duration;
 use futures_util::StreamExt as _;
 use futures_util::stream;
 use serde_json::Value;
-use tokio::time::sleep;
 
 use super::super::generator::{HomeBy, Homecoming, Order, Orders};
 use super::super::scenario::Scenario;
@@ -88,11 +87,6 @@ impl<'a> Stage<'a> {
         params: Value,
     ) -> Result<Value, LoadError> {
         person.ask(method, params).await.map_err(|error| failed(person, error))
-    }
-
-    /// Waits until a moment.
-    pub(super) async fn until(&self, moment: Time) {
-        sleep(self.clock().until(moment)).await;
     }
 
     /// Lets it be timed how long people wait for their parent room's media; the request that brings

@@ -4,21 +4,22 @@ use std::time::Duration;
 
 use futures_util::future::{join, join_all};
 
+use super::super::end::End;
 use super::stage::Stage;
 use super::{LoadError, failed};
-use crate::base::{Kind, Time};
+use crate::base::Kind;
 
-/// Takes turns in all rooms until `ends`; answers how many there were.
-pub(super) async fn take_turns(stage: &Stage<'_>, ends: Time) -> Result<u64, LoadError> {
+/// Takes turns in all rooms until the end; answers how many there were.
+pub(super) async fn take_turns(stage: &Stage<'_>, end: &End) -> Result<u64, LoadError> {
     let rooms = stage.rooms().map(|room| async move {
-        let (sound, share) = join(speakers(stage, room, ends), presenters(stage, room, ends)).await;
+        let (sound, share) = join(speakers(stage, room, end), presenters(stage, room, end)).await;
         Ok::<_, LoadError>(sound? + share?)
     });
     join_all(rooms).await.into_iter().sum()
 }
 
 /// The one who has talked longest falls silent, and the next one talks.
-async fn speakers(stage: &Stage<'_>, room: usize, ends: Time) -> Result<u64, LoadError> {
+async fn speakers(stage: &Stage<'_>, room: usize, end: &End) -> Result<u64, LoadError> {
     let (talkers, turn) = (stage.talkers(room), stage.scenario.sound.turn_seconds);
     if turn <= 0.0 {
         return Ok(0);
@@ -28,10 +29,9 @@ async fn speakers(stage: &Stage<'_>, room: usize, ends: Time) -> Result<u64, Loa
     let mut turns = 0;
     for first in (0..talkers.len()).cycle() {
         due = due + turn;
-        if due >= ends {
+        if !end.is_after(due).await {
             break;
         }
-        stage.until(due).await;
         let next = (first + stage.scenario.talking()) % talkers.len();
         for (number, on) in [(first, false), (next, true)] {
             let Some(person) = talkers.get(number) else { continue };
@@ -43,7 +43,7 @@ async fn speakers(stage: &Stage<'_>, room: usize, ends: Time) -> Result<u64, Loa
 }
 
 /// One shares, then nobody does, then the next one.
-async fn presenters(stage: &Stage<'_>, room: usize, ends: Time) -> Result<u64, LoadError> {
+async fn presenters(stage: &Stage<'_>, room: usize, end: &End) -> Result<u64, LoadError> {
     let (presenters, share) = (stage.presenters(room), &stage.scenario.share);
     if share.on_seconds <= 0.0 || presenters.is_empty() {
         return Ok(0);
@@ -55,10 +55,9 @@ async fn presenters(stage: &Stage<'_>, room: usize, ends: Time) -> Result<u64, L
     for (present, next) in (0..presenters.len()).cycle().zip((0..presenters.len()).cycle().skip(1)) {
         for (number, shares, wait) in [(present, false, on), (next, true, off)] {
             due = due + wait;
-            if due >= ends {
+            if !end.is_after(due).await {
                 return Ok(turns);
             }
-            stage.until(due).await;
             let Some(person) = presenters.get(number) else { continue };
             person.publish(Kind::Share, shares).await.map_err(|error| failed(person.as_ref(), error))?;
         }
