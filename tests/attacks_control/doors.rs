@@ -86,7 +86,7 @@ async fn a25_slow_sockets_keep_nobody_out_and_are_cut_off() {
     let how_many = slow_sockets();
     assert!(how_many >= 2_000, "the limit of open files lets {how_many} slow sockets be");
     let (server, address) = start(&free_ports()).await;
-    let mut call = live_call(&server, address, Duration::from_secs(8)).await;
+    let mut call = live_call(address).await;
     let mut sockets = Vec::new();
     for _ in 0..how_many {
         let opened = Instant::now();
@@ -113,7 +113,7 @@ async fn a25_slow_sockets_keep_nobody_out_and_are_cut_off() {
     }
     // More bytes of a head do not buy more time.
     assert!(longest <= HEAD_WITHIN, "the server hung up after {longest:?}");
-    call.end().await.assert_undisturbed();
+    call.hang_up().await.assert_undisturbed();
     println!("{how_many} slow sockets");
     tally.count(how_many as u64, "slow sockets");
     server.stop().await;

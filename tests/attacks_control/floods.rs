@@ -7,14 +7,15 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::time::timeout;
 
 use super::echo::Echo;
-use super::http::{development_token, free_ports, start};
+use super::http::{PATIENCE, development_token, free_ports, start};
 use super::live_call::LiveCall;
 use super::person::Person;
 use super::raw::{RawSocket, frame, text};
 use super::tally::Tally;
-use super::{alone, live_call, metric};
+use super::{LEAST_CALL, alone, live_call, metric};
 
 /// Frames that are read of a link at once, and a second.
 const FRAME_BURST: u64 = 2_000;
@@ -98,7 +99,7 @@ async fn a27_a_flood_of_requests_slows_only_who_floods() {
     let (server, address) = start(&free_ports()).await;
     let mut people = moderators(address).await;
     let quiet = ack_times(&mut people, 200).await;
-    let mut call = live_call(&server, address, Duration::from_secs(6)).await;
+    let mut call = live_call(address).await;
 
     let token = development_token(address, "daily", "Eve", "participant").await;
     let began = Instant::now();
@@ -116,7 +117,7 @@ async fn a27_a_flood_of_requests_slows_only_who_floods() {
     assert_eq!(sent, REQUESTS, "requests in 3 s");
     assert!(meanwhile <= most, "p99 {before:?}, then {meanwhile:?} of {most:?}");
     assert!(call.is_on());
-    call.end().await.assert_undisturbed();
+    call.hang_up().await.assert_undisturbed();
     tally.count(sent, "requests");
     drop(people);
     server.stop().await;
@@ -130,7 +131,7 @@ async fn a27_who_shares_without_end_tells_a_large_meeting_seldom() {
     let mut tally = Tally::of("attacks", "A27");
     let (server, address) = start(&free_ports()).await;
     let people = ["--profile", "audio", "--participants", "80", "--talkers", "1"];
-    let mut call = LiveCall::start_with(address, Duration::from_secs(8), &people);
+    let mut call = LiveCall::open_with(address, LEAST_CALL, &people);
     // The only room of that call.
     let room = "load-0";
     let mut mia = Person::join(address, room, "Mia", "participant").await;
@@ -139,6 +140,7 @@ async fn a27_who_shares_without_end_tells_a_large_meeting_seldom() {
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert!(call.is_on(), "the call ended before it began");
     }
+    timeout(PATIENCE, call.is_judged()).await.expect("a call");
     let (began, mut done) = (Instant::now(), 0);
     for number in 0..ASKED {
         let method = if number % 2 == 0 { "startScreenShare" } else { "stopScreenShare" };
@@ -160,7 +162,7 @@ async fn a27_who_shares_without_end_tells_a_large_meeting_seldom() {
     let told = mia.client.kept("didScreenShareStarted") + mia.client.kept("didScreenShareStopped");
     assert!((10..=done as usize).contains(&told), "{told} told of {done}");
     assert!(call.is_on());
-    call.end().await.assert_undisturbed();
+    call.hang_up().await.assert_undisturbed();
     tally.count(ASKED, "requests");
     drop((mia, eve));
     server.stop().await;

@@ -11,7 +11,7 @@ use super::http::{development_token, free_ports, start};
 use super::raw::{RawSocket, frame, text};
 use super::server_process::ServerProcess;
 use super::tally::Tally;
-use super::{MARGIN, alone, live_call, storm_length};
+use super::{alone, live_call, storm_length};
 
 /// The most that a message may have.
 const MAX_MESSAGE: usize = 128 * 1024;
@@ -143,7 +143,7 @@ async fn storm_ws_frames() {
     let _turn = alone().await;
     let mut tally = Tally::of("storms", "storm_ws_frames");
     let (server, address) = start(&free_ports()).await;
-    let mut call = live_call(&server, address, storm_length() + MARGIN).await;
+    let mut call = live_call(address).await;
     let token = development_token(address, "storm", "Storm", "participant").await;
     let until = Instant::now() + storm_length();
     let storm: Vec<_> = (0..4)
@@ -157,7 +157,7 @@ async fn storm_ws_frames() {
         sent += one.await.unwrap();
     }
     assert!(call.is_on());
-    call.end().await.assert_undisturbed();
+    call.hang_up().await.assert_undisturbed();
     // A tenth of what two busy processors do.
     let least = 300 * storm_length().as_secs();
     assert!(sent >= least, "{sent} frames, and {least} at least are a storm");

@@ -41,7 +41,6 @@ mod tokens;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use anteroom::node::Running;
 use http::metric;
 use live_call::LiveCall;
 use tokio::sync::{Mutex, MutexGuard};
@@ -59,19 +58,12 @@ fn storm_length() -> Duration {
     Duration::from_secs(if std::env::var_os("ANTEROOM_LONG").is_some() { 30 } else { 3 })
 }
 
-/// How much longer a call goes on than the storm beside it, on a machine that has more to do.
-const MARGIN: Duration = Duration::from_secs(5);
+/// The least for which a call is judged: of 2,700 packets, two may be lost.
+const LEAST_CALL: Duration = Duration::from_secs(3);
 
-/// A call that is judged for so long, from about now on.
-async fn live_call(server: &Running, address: SocketAddr, length: Duration) -> LiveCall {
-    // It warms up for 2 s, in which at most so many packets are forwarded.
-    const WARM: u64 = 2_600;
-    let call = LiveCall::start(address, length);
-    let is_warm = async {
-        while metric(server, "anteroom_packets_forwarded_total").await < WARM {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    timeout(3 * http::PATIENCE, is_warm).await.expect("a call");
+/// A call that is judged from now on, until one hangs up.
+async fn live_call(address: SocketAddr) -> LiveCall {
+    let mut call = LiveCall::open(address, LEAST_CALL);
+    timeout(3 * http::PATIENCE, call.is_judged()).await.expect("a call");
     call
 }

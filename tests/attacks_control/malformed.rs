@@ -13,7 +13,7 @@ use super::http::{PATIENCE, free_ports, start};
 use super::person::Person;
 use super::tally::Tally;
 use super::ws::Client;
-use super::{MARGIN, alone, live_call, storm_length};
+use super::{alone, live_call, storm_length};
 
 /// Pieces of JSON that stand where they should not, and what parsers have fallen over.
 const PIECES: [&str; 24] = [
@@ -170,7 +170,7 @@ async fn storm_json() {
     let _turn = alone().await;
     let mut tally = Tally::of("storms", "storm_json");
     let (server, address) = start(&free_ports()).await;
-    let mut call = live_call(&server, address, storm_length() + MARGIN).await;
+    let mut call = live_call(address).await;
     let until = Instant::now() + storm_length();
     let storm: Vec<_> = (0..8).map(|seed| tokio::spawn(blow(address, seed, until))).collect();
     let mut sent = 0;
@@ -178,7 +178,7 @@ async fn storm_json() {
         sent += one.await.unwrap();
     }
     assert!(call.is_on());
-    call.end().await.assert_undisturbed();
+    call.hang_up().await.assert_undisturbed();
     // A tenth of what two busy processors do.
     let least = 1_000 * storm_length().as_secs();
     assert!(sent >= least, "{sent} messages, and {least} at least are a storm");

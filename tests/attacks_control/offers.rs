@@ -15,7 +15,7 @@ use super::malformed::bend;
 use super::person::{Person, new_participant};
 use super::tally::Tally;
 use super::ws::Client;
-use super::{MARGIN, alone, live_call, storm_length};
+use super::{alone, live_call, storm_length};
 
 /// Somebody's offer, with more lines in its last m-line.
 fn offer_with(lines: &str) -> String {
@@ -180,7 +180,7 @@ async fn storm_sdp() {
     let _turn = alone().await;
     let mut tally = Tally::of("storms", "storm_sdp");
     let (server, address) = start(&free_ports()).await;
-    let mut call = live_call(&server, address, storm_length() + MARGIN).await;
+    let mut call = live_call(address).await;
     let until = Instant::now() + storm_length();
     let storm: Vec<_> = (0..4).map(|seed| tokio::spawn(blow(address, seed, until))).collect();
     let mut sent = 0;
@@ -188,7 +188,7 @@ async fn storm_sdp() {
         sent += one.await.unwrap();
     }
     assert!(call.is_on());
-    call.end().await.assert_undisturbed();
+    call.hang_up().await.assert_undisturbed();
     // A tenth of what two busy processors do.
     let least = 80 * storm_length().as_secs();
     assert!(sent >= least, "{sent} offers, and {least} at least are a storm");

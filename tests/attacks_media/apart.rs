@@ -32,9 +32,9 @@ impl Apart {
         Self { http: server.address, metrics, server, part }
     }
 
-    /// A call beside what is done to the server.
-    pub(crate) fn call(&self, length: Duration) -> LiveCall {
-        LiveCall::start(self.http, length)
+    /// A call beside what is done to the server, judged for at least so long.
+    pub(crate) fn call(&self, least: Duration) -> LiveCall {
+        LiveCall::open(self.http, least)
     }
 
     /// KiB of memory that it has.

@@ -89,10 +89,10 @@ pub(crate) fn one_worker() -> Config {
 }
 
 impl Beside {
-    /// Returns once the call's packets flow; it then goes on for at least so many seconds.
+    /// Returns once the call's packets flow; it goes on until it is ended, judged for at least so many seconds.
     pub(crate) async fn start(part: Part, seconds: u64) -> Self {
         let (server, http) = start(&one_worker()).await;
-        let call = LiveCall::start(http, Duration::from_secs(seconds));
+        let call = LiveCall::open(http, Duration::from_secs(seconds));
         Self::with(part, server, http, call).await
     }
 
@@ -159,9 +159,9 @@ impl Beside {
         self.call.as_mut().is_some_and(LiveCall::is_on)
     }
 
-    /// Waits for the end of the call, which nothing may have disturbed, and of the attack.
+    /// Ends the call, which nothing may have disturbed, once it was judged for long enough, and then the attack.
     pub(crate) async fn end(&mut self, attack: Attack) -> (CallReport, u64) {
-        let report = self.call.take().unwrap().end().await;
+        let report = self.call.take().unwrap().hang_up().await;
         let done = attack.stop();
         report.assert_undisturbed();
         (report, done)

@@ -72,7 +72,7 @@ async fn a03_half_handshakes_end_in_time_and_give_their_memory_back() {
     are_given_up(herd).await;
     let before = apart.kib_at_rest().await;
     for round in 1..=rounds {
-        let mut call = apart.call(Duration::from_secs(if is_long() { 30 } else { 20 }));
+        let mut call = apart.call(Duration::from_secs(3));
         let herd = half_handshakes(&apart, clock, round, count).await;
         let filled = fill(&apart, &herd[..FILLED]).await;
         assert!(call.is_on());
@@ -82,7 +82,7 @@ async fn a03_half_handshakes_end_in_time_and_give_their_memory_back() {
         let peak = apart.kib();
         assert!(peak < before + count * 130, "{before} KiB, then {peak} KiB with {count} half handshakes");
         are_given_up(herd).await;
-        call.end().await.assert_undisturbed();
+        call.hang_up().await.assert_undisturbed();
         let after = apart.kib_at_rest().await;
         // A room that is empty keeps what has happened in it for a minute, which is up to four rounds of the long run.
         let kept = 2_048.max(count * 16);
@@ -137,7 +137,7 @@ async fn a04_a_wrong_certificate_ends_it_before_any_media() {
 async fn a05_what_is_in_plaintext_after_the_handshake_is_nobodys_word() {
     const RECORDS: u64 = 3_000;
     let mut tally = Tally::of("attacks", "A5");
-    let mut beside = Beside::start(Part::shared().await, 8).await;
+    let mut beside = Beside::start(Part::shared().await, 3).await;
     let victim = Hostile::join(beside.http, "plaintext", "Victim", "participant").await;
     let listener = Hostile::join(beside.http, "plaintext", "Listener", "participant").await;
     victim.is_up().await;
@@ -198,9 +198,9 @@ async fn a24_there_are_no_data_channels() {
     listener.until("it is heard", |_, ear| !ear.heard.is_empty()).await;
     hostile.forget();
     // What a call takes once and keeps.
-    apart.call(Duration::from_secs(1)).end().await.assert_undisturbed();
+    apart.call(Duration::from_secs(1)).hang_up().await.assert_undisturbed();
     let before = apart.kib_at_rest().await;
-    let mut call = apart.call(Duration::from_secs(if is_long() { 60 } else { 8 }));
+    let mut call = apart.call(Duration::from_secs(if is_long() { 60 } else { 3 }));
     let taken = other_than_media(apart.metrics).await;
     let (socket, media) = (hostile.hand().socket(), hostile.answer.candidates[0]);
     let mut random = Random::from_number(7);
@@ -212,7 +212,7 @@ async fn a24_there_are_no_data_channels() {
     });
     has_taken(apart.metrics, taken + RECORDS * 9 / 10).await;
     assert!(call.is_on());
-    call.end().await.assert_undisturbed();
+    call.hang_up().await.assert_undisturbed();
     let sent = attack.stop();
     assert!(sent >= RECORDS, "{sent}");
     let after = apart.kib_at_rest().await;

@@ -202,8 +202,7 @@ async fn begin_gently(name: &str, kind: Kind, mut step: Step) -> (Done, Step) {
 #[tokio::test]
 async fn storm_of_a_participant() {
     let (part, rate) = Part::flood().await;
-    // Some more than the storms take, for who joins before and what is looked at after each.
-    let mut beside = Beside::start(part, 8 * (length() + 5)).await;
+    let mut beside = Beside::start(part, length()).await;
     let mut people = three(beside.http, "storms", Pattern::SCREEN).await;
     reports(&mut beside, &mut people, rate).await;
     for (seed, storm) in (40..).zip(STORMS) {

@@ -23,7 +23,7 @@ async fn a32_nobody_hears_the_room_that_they_left() {
     let seconds = if is_long() { 30 } else { 4 };
     let arguments = ["--profile", "churn", "--participants", "16", "--talkers", "3", "--breakouts", "3"];
     let churn = [arguments.as_slice(), &["--breakout-seats", "5", "--moves-per-second", "25"]].concat();
-    let call = LiveCall::start_with(http, Duration::from_secs(seconds), &churn);
+    let call = LiveCall::open_with(http, Duration::from_secs(seconds), &churn);
     let mut beside = Beside::with(part, server, http, call).await;
     let (report, _) = beside.end(Attack::none()).await;
     let moves = report.count("moves");

@@ -159,8 +159,7 @@ impl Ports {
 #[tokio::test]
 async fn storm_of_strangers() {
     let (part, rate) = Part::flood().await;
-    // Some more than the storms take, for what is looked at after each.
-    let mut beside = Beside::start(part, 5 * (length() + 8)).await;
+    let mut beside = Beside::start(part, length()).await;
     let mut people = three(beside.http, "storms", Pattern::SCREEN).await;
     let stranger = Stranger::on(9, 64);
     let up = Hostile::join(beside.http, "storms", "Up", "participant").await;
