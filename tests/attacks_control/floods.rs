@@ -193,6 +193,7 @@ async fn a27_pings_and_pieces_of_messages_count_like_requests() {
     let mut tally = Tally::of("attacks", "A27");
     let (server, address) = start(&free_ports()).await;
     let mut people = moderators(address).await;
+    let mut call = live_call(address).await;
     let token = development_token(address, "daily", "Eve", "participant").await;
     let pieces = [frame(0x01, b""), frame(0x00, b"").repeat(FRAMES - 2), frame(0x80, b"")].concat();
     // All the pieces are one text that is empty: no request, and refused as such.
@@ -216,6 +217,8 @@ async fn a27_pings_and_pieces_of_messages_count_like_requests() {
         assert!(waited >= least * 9 / 10, "{FRAMES} frames were read in {waited:?}, less than {least:?}");
     }
     assert!(p99(&times) <= most, "{:?} of {most:?}", p99(&times));
+    assert!(call.is_on());
+    call.hang_up().await.assert_undisturbed();
     tally.count(4 * FRAMES as u64, "frames");
     drop(people);
     server.stop().await;

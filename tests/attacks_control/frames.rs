@@ -51,14 +51,18 @@ fn violations() -> Vec<(&'static str, Vec<u8>, u16)> {
     ]
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a26_frames_that_lie_about_their_length_end_their_link_and_cost_nothing() {
+    let _turn = alone().await;
     let mut tally = Tally::of("attacks", "A26");
     let server = ServerProcess::start(&["--port", "0"], "").await;
     let token = development_token(server.address, "daily", "Eve", "participant").await;
     let address = server.address;
+    let mut call = live_call(address).await;
     let count =
         thread::scope(|scope| scope.spawn(|| attack_by_length(&server, address, &token)).join().unwrap());
+    assert!(call.is_on());
+    call.hang_up().await.assert_undisturbed();
     tally.count(count, "frames");
     server.stop().await;
 }

@@ -12,11 +12,14 @@ use super::server_process::ServerProcess;
 use super::tally::Tally;
 use super::tokens::{SECRET, claims, sign};
 use super::ws::Client;
+use super::{alone, live_call};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a37_metrics_are_as_long_with_ten_thousand_rooms_and_name_nobody() {
+    let _turn = alone().await;
     let mut tally = Tally::of("attacks", "A37");
     let (server, address) = start(&free_ports()).await;
+    let mut call = live_call(address).await;
     let mut mia = Person::join(address, "planted-room", "Planted-Name", "moderator").await;
     mia.succeed(
         "createBreakOutRoom",
@@ -25,9 +28,9 @@ async fn a37_metrics_are_as_long_with_ten_thousand_rooms_and_name_nobody() {
     )
     .await;
     let before = get(server.metrics_address(), "/metrics").await.body;
-    let mut rooms = 1;
-    // One room is there already.
-    for number in 1..10_000 {
+    // Hers is there already, and that of the call.
+    let mut rooms = 2;
+    for number in 2..10_000 {
         let create = AdminRequest::CreateRoom { name: format!("planted-{number}"), settings: None };
         let made = server.engine().admin(create).await.unwrap();
         assert!(matches!(made, AdminReply::Created { .. }), "{made:?}");
@@ -48,6 +51,8 @@ async fn a37_metrics_are_as_long_with_ten_thousand_rooms_and_name_nobody() {
     for path in ["/livez", "/readyz"] {
         assert!(get(address, path).await.body.len() < 16);
     }
+    assert!(call.is_on());
+    call.hang_up().await.assert_undisturbed();
     tally.count(rooms, "rooms");
     drop(mia);
     server.stop().await;

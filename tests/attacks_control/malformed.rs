@@ -126,11 +126,13 @@ async fn ask_all(client: &mut Client, texts: &[String]) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a28_malformed_requests_are_refused_one_by_one_on_a_connection_that_lives() {
+    let _turn = alone().await;
     let mut tally = Tally::of("attacks", "A28");
     let (server, address) = start(&free_ports()).await;
     let mut mia = Person::join(address, "daily", "Mia", "moderator").await;
+    let mut call = live_call(address).await;
     for text in known() {
         mia.client.send_text(&text).await;
         let frame = mia.client.next_frame().await;
@@ -147,6 +149,8 @@ async fn a28_malformed_requests_are_refused_one_by_one_on_a_connection_that_live
         while mia.client.request("setMicrophone", json!({"on": false})).await["data"]["result"] != 0 {}
     };
     timeout(PATIENCE, sound).await.expect("the link lives");
+    assert!(call.is_on());
+    call.hang_up().await.assert_undisturbed();
     tally.count(rounds as u64 * 100, "messages");
     drop(mia);
     server.stop().await;
