@@ -13,6 +13,10 @@
 )]
 #![allow(dead_code, reason = "each test file uses its part of the support")]
 
+#[path = "../support/attacker.rs"]
+mod attacker;
+#[path = "../support/crafted.rs"]
+mod crafted;
 #[path = "../support/echo.rs"]
 mod echo;
 #[path = "../support/http.rs"]
@@ -27,9 +31,7 @@ mod tally;
 mod ws;
 
 mod apart;
-mod attacker;
 mod beside;
-mod crafted;
 mod ear;
 mod flood;
 mod guesses;
