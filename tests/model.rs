@@ -110,7 +110,7 @@ fn fail(seed: u64, script: &[Step], error: &str) -> ! {
 }
 
 /// Seeds that every run begins with.
-const COMMITTED: [u64; 14] = [
+const COMMITTED: [u64; 15] = [
     1,
     2,
     3,
@@ -125,6 +125,7 @@ const COMMITTED: [u64; 14] = [
     1_882_966_858_999_529_842,
     1_883_034_733_989_856_684,
     1_883_035_589_315_395_891,
+    1_883_084_462_952_023_810,
 ];
 
 fn number(name: &str) -> Option<u64> {

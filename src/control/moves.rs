@@ -114,20 +114,15 @@ impl Session {
         self.deadlines.set(Deadline::Batch(id), due);
     }
 
-    /// Whether some of several workers have taken somebody out of a room, or into one, and others not yet; also
-    /// who waits for others with whom to be brought back.
+    /// Whether a move of somebody is under way, which some workers may have applied and others not, and which another
+    /// move may overtake; also who waits for others with whom to be brought back.
     pub(super) fn is_between_rooms(&self, client: ClientId) -> bool {
         let Some(seat) = self.seats.get(&client) else { return false };
         // Who is brought back without a connection is in no batch, and is back with the others.
         let with_others =
             self.barrier.as_ref().and_then(|barrier| barrier.batch).filter(|_| seat.is_returning());
         let batch = seat.movement.as_ref().and_then(Movement::batch).or(with_others);
-        let batch = batch.and_then(|id| self.batches.get(&id));
-        // What the own worker is still to do comes before what it is told now.
-        let waits_for_others = |batch: &Batch| {
-            batch.step == Step::Revoking || batch.workers.iter().any(|worker| *worker != seat.worker)
-        };
-        batch.is_some_and(waits_for_others) && !plant::is(Plant::ConnectBetween)
+        batch.is_some_and(|id| self.batches.contains_key(&id)) && !plant::is(Plant::ConnectBetween)
     }
 
     /// A worker has taken everything from the people of a batch. Once all have, they are placed anew.

@@ -55,8 +55,9 @@ impl Session {
         Ok(Answer::Later)
     }
 
-    /// Sends the offer of a reconnection to its worker, unless a move is under way: some workers have
-    /// applied it and others have not, and a connection that is placed anew meanwhile would be in both rooms.
+    /// Sends the offer of a reconnection to its worker, unless a move is under way: some workers may have
+    /// applied it and others not, and a connection that is placed anew meanwhile would be in both rooms. With one
+    /// worker it would be where the move goes, and its owner be told the room from where.
     pub(super) fn send_offer(&mut self, cx: &mut Context, client: ClientId) {
         if self.is_between_rooms(client) {
             return;

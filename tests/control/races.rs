@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anteroom::base::{BatchId, Epoch, WorkerId};
-use anteroom::message::{CloseReason, ControlInput, LossReason, MediaReport, Method};
+use anteroom::message::{CloseReason, ControlInput, LossReason, MediaReport, Method, Role};
 use serde_json::json;
 
 use crate::stories::{enter, entry, force, invite, make_room, room_id};
@@ -245,22 +245,39 @@ fn who_leaves_with_a_request_under_way_hears_its_answer_first() {
 fn coming_back_in_the_middle_of_a_move_lands_in_the_room() {
     let mut world = World::default();
     let (_, guest, room) = hall(&mut world);
-    let join = world.send(guest.link, Method::JoinBreakOutRoom, entry(&room));
+    world.send(guest.link, Method::JoinBreakOutRoom, entry(&room));
     world.close(guest.link);
-    let back = world.come_back(&guest, Some("offer"));
-    let group = world.flows(&guest).0;
-    assert_eq!(world.view().media[&guest.client()].group, Some(group));
-    let (batch, placements) = world.waiting.pop_front().unwrap();
-    assert!(placements[0].epoch < world.known.values().last().unwrap().placement.epoch);
-    let moved = placements.iter().map(|placement| anteroom::message::Moved {
-        participant: placement.participant,
-        epoch: placement.epoch,
-        slots: vec![],
-    });
-    world.report(MediaReport::Moved { batch, moved: moved.collect(), unknown: vec![] });
-    assert_eq!(world.ack(back.link, &join)["result"], 0, "the ack finds the new link");
-    assert_eq!(world.told(&back, "slots").len(), 1, "also who has no slots is told the room");
+    let link = world.open("back", Role::Participant);
+    let back = world.send(link, Method::JoinRoom, json!({"resume": guest.resume, "sdp": "offer"}));
+    assert!(world.acks(link, &back).is_empty(), "it waits for the end of the move");
+    let moved_to = world.waiting[0].1[0];
+    world.move_now();
+    let ack = world.ack(link, &back);
+    assert_eq!((&ack["result"], &ack["room"]["room_id"]), (&json!(0), &json!(room)));
+    let placement = world.known.values().last().unwrap().placement;
+    assert_eq!((placement.group, &ack["epoch"]), (moved_to.group, &json!(placement.epoch.0)));
+    assert!(placement.epoch > moved_to.epoch);
     assert_eq!(world.view().seats[&guest.client()].breakout(), Some(room_id(&room)));
+}
+
+#[test]
+fn who_comes_back_in_a_move_that_is_overtaken_is_connected_where_it_is_told_to_be() {
+    let mut world = World::default();
+    let (moderator, guest, room) = hall(&mut world);
+    let parent = world.known.values().last().unwrap().placement.group;
+    world.send(guest.link, Method::JoinBreakOutRoom, entry(&room));
+    let link = world.open("back", Role::Participant);
+    let back = world.send(link, Method::JoinRoom, json!({"resume": guest.resume, "sdp": "offer"}));
+    world.send(moderator.link, Method::DestroyAllBreakOutSession, json!({}));
+    for _ in 0..2 {
+        assert!(world.acks(link, &back).is_empty(), "neither in the room nor back");
+        world.move_now();
+    }
+    let ack = world.ack(link, &back);
+    assert_eq!((&ack["result"], &ack["room"]["me"]["isBreakOutRoom"]), (&json!(0), &json!(false)));
+    let placement = world.known.values().last().unwrap().placement;
+    assert_eq!((placement.group, &ack["epoch"]), (parent, &json!(placement.epoch.0)));
+    in_parent(&world, &guest);
 }
 
 #[test]

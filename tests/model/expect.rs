@@ -26,6 +26,7 @@ impl World {
         let open = self.links.contains_key(&link).then_some(link);
         let link = open.or(attached.map(|(link, _)| *link));
         if let Some(known) = client.and_then(|client| self.known.get_mut(&(client, id.to_owned()))) {
+            known.is_degraded |= known.code.is_none() && self.out.lost;
             known.code = Some(code);
         }
         self.due.push(Due { link, client, id: id.to_owned(), code });
@@ -91,7 +92,22 @@ impl World {
         }
         let (participant, epoch) = self.out.connects.remove(0);
         let (id, at) = (id.to_owned(), self.now);
-        self.arrivals.push(Arrival { id, link, at, role, participant, epoch, back, given });
+        self.arrivals.push(Arrival { id, link, at, role, participant, epoch: Some(epoch), back, given });
+        Ok(())
+    }
+
+    /// Who comes back in the middle of a move is connected when it is over.
+    pub fn pass_on_offers(&mut self) -> Check {
+        for arrival in self.arrivals.iter_mut().filter(|arrival| arrival.epoch.is_none()) {
+            let Some((client, _)) = arrival.back else { continue };
+            let Some(seat) = self.session.seats.get_mut(&client).filter(|seat| !seat.is_on_the_way()) else {
+                continue;
+            };
+            let at = self.out.connects.iter().position(|(of, _)| *of == arrival.participant);
+            let at = at.ok_or_else(|| format!("no offer is passed on for {} after a move", arrival.id))?;
+            arrival.epoch = Some(self.out.connects.remove(at).1);
+            arrival.back = Some((client, std::mem::replace(&mut seat.known, true)));
+        }
         Ok(())
     }
 
@@ -108,6 +124,14 @@ impl World {
         if waits || too_often {
             self.refuse(link, Some(client), request, Refusal::RequestInProgress);
         } else if request.params.contains_key("sdp") {
+            if seat.is_on_the_way() {
+                let mut theirs = self.clients.iter().filter(|(_, c)| **c == client);
+                let participant = *theirs.next().ok_or("a seat without a participant")?.0;
+                let (id, role, back) = (request.id.clone(), Role::Participant, Some((client, false)));
+                let arrival = Arrival { id, link, at: now, role, participant, epoch: None, back, given };
+                self.arrivals.push(arrival);
+                return Ok(());
+            }
             let knew = std::mem::replace(&mut seat.known, true);
             return self.arrive(link, &request.id, Role::Participant, Some((client, knew)), given);
         } else if seat.media {
@@ -159,7 +183,7 @@ impl World {
             }
             return Ok(());
         }
-        self.known.insert(key, Known { at: self.now, link, code: None, ack: None });
+        self.known.insert(key, Known { at: self.now, link, code: None, is_degraded: false, ack: None });
         let speaks = self.attached.iter().find(|(_, of)| **of == client).map(|(link, _)| *link);
         let of_its_link = ["leaveRoom", "restartIce", "startScreenShare", "startCanvas"];
         let of_its_link = of_its_link.contains(&request.method.as_str());
@@ -225,7 +249,8 @@ impl World {
         self.heard = Some(self.now);
         match report {
             MediaReport::Answered { participant, epoch, result } => {
-                let at = self.arrivals.iter().position(|a| a.participant == participant && a.epoch == epoch);
+                let at =
+                    self.arrivals.iter().position(|a| a.participant == participant && a.epoch == Some(epoch));
                 let Some(at) = at else { return Ok(()) };
                 let arrival = self.arrivals.remove(at);
                 return self.answered(&arrival, result.is_ok());
@@ -285,7 +310,8 @@ impl World {
     }
 
     fn answered(&mut self, arrival: &Arrival, accepted: bool) -> Check {
-        let Arrival { id, link, participant, epoch, .. } = arrival;
+        let Arrival { id, link, participant, .. } = arrival;
+        let epoch = arrival.epoch.as_ref().ok_or("an answer to an offer that was not passed on")?;
         if let Some((client, knew)) = arrival.back {
             if accepted {
                 self.connections.insert(*participant, *epoch);
@@ -365,7 +391,8 @@ impl World {
         let now = self.now;
         let is_silent = self.batches.values().any(|(at, _)| *at + BATCH <= now);
         // An unanswered offer counts only where nothing else came meanwhile.
-        let mut asked = self.arrivals.iter().map(|arrival| arrival.at);
+        let passed_on = self.arrivals.iter().filter(|arrival| arrival.epoch.is_some());
+        let mut asked = passed_on.map(|arrival| arrival.at);
         let mut restarted = self.restarts.values().map(|(_, at, _)| *at);
         let is_due = asked.any(|at| at + ANSWER <= now) || restarted.any(|at| at + ANSWER <= now);
         let is_dumb = is_due && self.heard.is_none_or(|heard| heard + ANSWER <= now);
@@ -381,7 +408,7 @@ impl World {
             let arrival = self.arrivals.remove(at);
             let client = arrival.back.map(|(client, _)| client);
             self.owe(arrival.link, client, &arrival.id, Refusal::JoinFailed.code());
-            if let Some(client) = client {
+            if let Some(client) = client.filter(|_| arrival.epoch.is_some()) {
                 self.media_lost(client);
             }
         }

@@ -67,10 +67,14 @@ impl World {
         model(self)?;
         self.settle_acks();
         self.drop_gone();
+        self.pass_on_offers()?;
         self.run_requests()?;
         self.session.tick(self.now);
         self.settle_acks();
         self.drop_gone();
+        if let Some((participant, _)) = self.out.connects.first() {
+            return Err(format!("an offer of {participant} is passed on for no reason"));
+        }
         self.keep_commands();
         self.check_acks()?;
         self.close_links()?;
@@ -203,14 +207,15 @@ impl World {
         if name == Method::Replay.ack() && code == 0 {
             self.check_replay(client, &id, &data)?;
         }
-        let first = self.known.get(&(client, id.clone())).is_some_and(|known| known.ack.is_none());
+        let known = self.known.get(&(client, id.clone())).filter(|known| known.ack.is_none());
+        let (first, is_degraded) = (known.is_some(), known.is_some_and(|known| known.is_degraded));
         let last = self.out.ran.iter().all(|ran| *ran == id);
         self.out.destroyed |= last && first && code == 0 && name == Method::DestroyAllBreakOutSession.ack();
         let back = first && code == 0 && name == Method::Disconnect.ack();
         if (back || name == Method::JoinBreakOutRoom.ack()) && seq.is_none() {
             return Err(format!("{id} moved its caller, but its ack names no change: {data}"));
         }
-        if back && (data.get("degraded") == Some(&json!([client]))) != self.out.lost {
+        if back && (data.get("degraded") == Some(&json!([client]))) != is_degraded {
             return Err(format!("degraded is for those whom a worker did not move: {data}"));
         }
         if let Some(known) = self.known.get_mut(&(client, id.clone())) {
@@ -364,7 +369,7 @@ impl World {
         let mut places: BTreeMap<GroupId, Place> = BTreeMap::new();
         for (client, shown) in &view.seats {
             let seat = &self.session.seats[client];
-            if seat.taken_back.is_some() || seat.moving.is_some_and(|moving| moving.told) {
+            if seat.is_on_the_way() {
                 return Err(format!("the worker has reported everything, but {client} is on the way"));
             }
             let member = self.worker.members.get(&shown.participant);

@@ -59,6 +59,13 @@ pub struct Seat {
     pub rested_at: Time,
 }
 
+impl Seat {
+    /// Whether the media plane moves it.
+    pub fn is_on_the_way(&self) -> bool {
+        self.taken_back.is_some() || self.moving.is_some_and(|moving| moving.told)
+    }
+}
+
 /// With members in it, an open room is `Active`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoomState {

@@ -46,7 +46,8 @@ pub struct Arrival {
     pub at: Time,
     pub role: Role,
     pub participant: ParticipantId,
-    pub epoch: Epoch,
+    /// Nothing until the worker is told of it.
+    pub epoch: Option<Epoch>,
     /// The seat that it comes back to, and whether the worker knew it before.
     pub back: Option<(ClientId, bool)>,
     /// By which secret.
@@ -70,6 +71,8 @@ pub struct Known {
     pub at: Time,
     pub link: LinkId,
     pub code: Option<u16>,
+    /// Whether it was the loss of the worker that settled it: nobody may have heard of it then.
+    pub is_degraded: bool,
     pub ack: Option<Frame>,
 }
 
@@ -341,6 +344,11 @@ impl World {
         let client = self.attached.remove(&link);
         self.feed(ControlInput::LinkClosed { link }, |world| {
             world.arrivals.retain(|arrival| arrival.link != link || arrival.back.is_some());
+            // What the worker was not told of is nobody's wish any more.
+            let given_up = |one: &mut Arrival| one.link == link && one.epoch.is_none();
+            for arrival in world.arrivals.extract_if(.., given_up).collect::<Vec<_>>() {
+                world.owe(link, arrival.back.map(|(client, _)| client), &arrival.id, 1729);
+            }
             if let Some(client) = client {
                 let media = world.session.seats[&client].media;
                 world.session.connections(client, false, media);

@@ -77,6 +77,9 @@ fn seeds_that_failed_pass() {
     sum.run(SimulationOptions { moves: 400, participants: 50, ..short(787_118_488_834_485_852, 2) });
     // What an uplink had held up was heard in the next room, of somebody whose last packet before had been overtaken.
     sum.run(SimulationOptions { moves: 400, participants: 22, first_words: true, ..short(236, 1) });
+    // Who came back in the middle of a move that was overtaken was told the one room and connected in the other.
+    let anew = SimulationOptions { reconnects: true, ..short(38, 1) };
+    sum.run(SimulationOptions { moves: 100, participants: 50, ..anew });
     sum.tell("seeds that failed once");
 }
 
