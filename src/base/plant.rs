@@ -54,6 +54,8 @@ plants! {
     MuteIgnored = "mute-ignored", "I12";
     /// A slot that is bound anew begins with the number that it used last.
     SequenceRepeats = "sequence-repeats", "I9";
+    /// A slot that is bound anew begins with a number that it used long ago.
+    SequenceRewinds = "sequence-rewinds", "I9";
     /// An index of SRTCP is used twice.
     ControlIndexRepeats = "control-index-repeats", "I9";
     /// A slot that is bound anew goes back in time.

@@ -4,13 +4,13 @@ use super::violation::{Invariant, Violations};
 use crate::base::{Ssrc, Time};
 use crate::message::SlotLine;
 
-/// Sequence numbers that are remembered of a stream.
-const WINDOW: usize = 256;
 /// Streams of one connection: its slots, and as many for what is repeated.
 const MOST_STREAMS: usize = 64;
 /// How far a stream's numbers may go at once: a loss of the publisher's, and what did not fit in a queue. Of
 /// a step of half of all numbers or more nobody can tell how far it goes (RFC 3711 section 3.3.1).
-const MOST_NUMBERS: u64 = 2_048;
+const MOST_NUMBERS: u16 = 2_048;
+/// Sequence numbers that are remembered of a stream: the highest, and all that are no leap back from it.
+const WINDOW: usize = MOST_NUMBERS as usize + 1;
 /// How far a timestamp may run ahead of the time that has passed, in seconds.
 const AHEAD: u64 = 1;
 /// .. and when what has waited for a worker leaves at once, or left so last: its clock was behind then.
@@ -24,6 +24,8 @@ struct Stream {
     ssrc: u32,
     /// The clock rate of a slot; nothing for what repeats a slot's packets.
     clock: Option<u64>,
+    /// The number that it began with.
+    first: u64,
     highest: Option<u64>,
     timestamp: u32,
     at: Time,
@@ -167,6 +169,7 @@ impl Stream {
         Self {
             ssrc: ssrc.0,
             clock,
+            first: 0,
             highest: None,
             timestamp: 0,
             at: Time(0),
@@ -190,13 +193,17 @@ impl Stream {
                 let text = || format!("person {who}: stream {ssrc} begins at {first}");
                 violations.note(now, Invariant::I11, text);
             }
+            self.first = first;
             self.used = vec![(u64::MAX, 0); WINDOW];
             self.go_on((now, is_late), first, header.timestamp, tag);
             return;
         };
         let index = extend(highest, header.sequence);
-        if index.abs_diff(highest) > MOST_NUMBERS {
+        if index.abs_diff(highest) > u64::from(MOST_NUMBERS) {
             let text = || format!("person {who}: stream {ssrc} goes from {highest} to {index} at once");
+            violations.note(now, Invariant::I10, text);
+        } else if index < self.first {
+            let text = || format!("person {who}: stream {ssrc} goes back to {index}, before it began");
             violations.note(now, Invariant::I10, text);
         }
         if index > highest {
@@ -212,7 +219,7 @@ impl Stream {
             };
             violations.note(now, invariant, || format!("person {who}: stream {ssrc} uses {index} {what}"));
         }
-        // What is older than the window is not known to be new.
+        // A leap back has been noted, and says nothing of the number that is known in its place.
         if entry.0 == u64::MAX || entry.0 < index {
             *entry = (index, tag);
         }
@@ -293,6 +300,13 @@ mod tests {
     fn numbers_are_used_once() {
         assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 1)]), [Invariant::I10]);
         assert_eq!(found(&[(9, 0, 1), (10, 960, 2), (9, 0, 3)]), [Invariant::I9]);
+    }
+
+    #[test]
+    fn numbers_that_are_far_behind_are_still_known() {
+        assert_eq!(found(&[(9, 0, 1), (2_057, 960, 2), (9, 0, 3)]), [Invariant::I9]);
+        assert_eq!(found(&[(9, 0, 1), (2_057, 960, 2), (9, 0, 1)]), [Invariant::I10]);
+        assert_eq!(found(&[(2_009, 0, 1), (1_009, 0, 2)]), [Invariant::I10], "before it began");
     }
 
     #[test]

@@ -143,10 +143,14 @@ impl Mapping {
             is_newer(natural, outgoing.timestamp) && off <= clock_rate
         });
         let picture = numbers.picture.map_or(0, |picture| picture.value());
+        let back = match () {
+            () if plant::is(Plant::SequenceRewinds) => 1_000,
+            () => u64::from(plant::is(Plant::SequenceRepeats)),
+        };
         Piece {
             segment: info.segment,
             source_first: info.index,
-            out_first: outgoing.next - u64::from(plant::is(Plant::SequenceRepeats)),
+            out_first: outgoing.next.saturating_sub(back),
             timestamp_offset: kept.unwrap_or_else(|| target.wrapping_sub(info.timestamp)),
             picture_offset: outgoing.picture.wrapping_add(1).wrapping_sub(picture),
             tl0_offset: outgoing.tl0.wrapping_add(1).wrapping_sub(numbers.tl0.unwrap_or(0)),
