@@ -60,6 +60,8 @@ plants! {
     ControlIndexRepeats = "control-index-repeats", "I9";
     /// A slot that is bound anew goes back in time.
     TimestampGoesBack = "timestamp-goes-back", "I10";
+    /// A slot that is bound anew goes on in time from where it was left.
+    TimestampStandsStill = "timestamp-stands-still", "I10";
     /// Streams begin anywhere.
     FirstSequenceHigh = "first-sequence-high", "I11";
     /// A group that has ended is kept.

@@ -11,10 +11,10 @@ const MOST_STREAMS: usize = 64;
 const MOST_NUMBERS: u16 = 2_048;
 /// Sequence numbers that are remembered of a stream: the highest, and all that are no leap back from it.
 const WINDOW: usize = MOST_NUMBERS as usize + 1;
-/// How far a timestamp may run ahead of the time that has passed, in seconds.
-const AHEAD: u64 = 1;
+/// How far a timestamp may run ahead of the time that has passed, or stay behind it, in seconds.
+const OFF: u64 = 1;
 /// .. and when what has waited for a worker leaves at once, or left so last: its clock was behind then.
-const AHEAD_WHEN_LATE: u64 = 5;
+const OFF_WHEN_LATE: u64 = 5;
 /// A stream begins below this (RFC 3711 section 3.3.1).
 const FIRST_BELOW: u64 = 1 << 15;
 
@@ -233,6 +233,8 @@ impl Stream {
         }
     }
 
+    /// A slot's timestamp goes with the time, whoever is in it: a source that goes on keeps its clock, and another
+    /// is put where the slot stands by then.
     fn check_timestamp(
         &self,
         now: Time,
@@ -242,10 +244,12 @@ impl Stream {
     ) {
         let Some(clock) = self.clock else { return };
         let (ssrc, step) = (self.ssrc, timestamp.wrapping_sub(self.timestamp).cast_signed());
-        let ahead = if is_late || self.is_late { AHEAD_WHEN_LATE } else { AHEAD };
+        let off = if is_late || self.is_late { OFF_WHEN_LATE } else { OFF };
         let passed = u64::try_from(now.since(self.at).as_micros()).unwrap_or(u64::MAX);
-        let most = i64::try_from(clock * (passed / 1_000 + ahead * 1_000) / 1_000).unwrap_or(i64::MAX);
-        if step < 0 || i64::from(step) > most {
+        let ticks = |millis: u64| i64::try_from(clock * millis / 1_000).unwrap_or(i64::MAX);
+        let least = ticks((passed / 1_000).saturating_sub(off * 1_000));
+        let most = ticks(passed / 1_000 + off * 1_000);
+        if !(least..=most).contains(&i64::from(step)) {
             violations.note(now, Invariant::I10, || {
                 format!("person {who}: stream {ssrc}: the timestamp moves by {step} in {passed} us")
             });
@@ -344,5 +348,19 @@ mod tests {
         assert_eq!(found(&[(9, 960, 1), (10, 0, 2)]), [Invariant::I10]);
         assert_eq!(found(&[(9, 0, 1), (10, 480_000, 2)]), [Invariant::I10]);
         assert_eq!(found(&[(40_000, 0, 1)]), [Invariant::I11]);
+    }
+
+    #[test]
+    fn timestamps_do_not_stay_behind_the_clock() {
+        let after = |seconds: u64, timestamp| {
+            let (mut egress, mut violations) = (Egress::default(), Violations::new(Time(0)));
+            egress.reset(&[SlotLine { mid: "0".into(), video: false, ssrc: Ssrc(7) }], false);
+            egress.other(&[20, 254, 253, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1]);
+            egress.media(Time(0), &packet(9, 0, 1), 0, &mut violations);
+            egress.media(Time(seconds * 1_000_000), &packet(10, timestamp, 2), 0, &mut violations);
+            violations.count(Invariant::I10)
+        };
+        assert_eq!((after(1, 1), after(3, 1)), (0, 1));
+        assert_eq!((after(3, 2 * 48_000), after(3, 2 * 48_000 - 1)), (0, 1));
     }
 }

@@ -82,6 +82,7 @@ impl Outgoing {
     /// Where the timestamp would stand at `now`: it runs on in real time, and never stands still.
     pub(super) fn timestamp_at(&self, now: Time, clock_rate: u32) -> u32 {
         let Some(newest_at) = self.newest_at else { return self.timestamp };
+        let now = if plant::is(Plant::TimestampStandsStill) { newest_at } else { now };
         let elapsed = u64::try_from(now.since(newest_at).as_micros()).unwrap_or(u64::MAX);
         let ticks = elapsed.saturating_mul(u64::from(clock_rate)) / 1_000_000;
         let ticks = u32::try_from(ticks & u64::from(u32::MAX)).unwrap_or(1).max(1);
