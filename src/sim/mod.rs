@@ -5,6 +5,7 @@
 //! again, but for the keys and certificates of DTLS, which draw their own randomness: so nothing here
 //! depends on a datagram's bytes or exact length.
 
+mod agreement;
 mod egress;
 mod event;
 mod hang;

@@ -8,6 +8,8 @@ use crate::base::{ClientId, Kind, LinkId, ParticipantId, Time};
 use crate::client::Participant;
 use crate::message::{Method, SrtpProfile};
 
+/// What a frame may come later than its link takes.
+const LATE: Duration = Duration::from_millis(50);
 /// Requests of one person that may be unanswered.
 const MOST_PENDING: usize = 64;
 
@@ -165,6 +167,11 @@ impl Person {
     /// is stuck learns late that somebody has left.
     pub(super) fn meant_by(&self, port: u16) -> (Option<ParticipantId>, bool) {
         if port < self.seated_port { (self.before, true) } else { (self.id, false) }
+    }
+
+    /// Whether what it is told takes longer than its link does.
+    pub(super) fn is_told_late(&self, now: Time) -> bool {
+        self.downlink_free > now + self.signal_delay + LATE
     }
 
     /// Whether it can ask for something.

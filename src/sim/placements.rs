@@ -297,9 +297,13 @@ impl Placements {
         violations.checked(Invariant::I1, u64::try_from(homes.len()).unwrap_or(0));
     }
 
-    /// How many groups a worker should have.
-    pub(super) fn groups(&self, worker: usize) -> usize {
-        self.tables.get(worker).map_or(0, |table| table.groups.len())
+    /// How many participants of its own, and how many groups, a worker should have.
+    pub(super) fn gauges(&self, worker: usize) -> (u64, u64) {
+        let count = |len: usize| u64::try_from(len).unwrap_or(u64::MAX);
+        self.tables.get(worker).map_or((0, 0), |table| {
+            let own = table.people.values().filter(|view| view.is_own).count();
+            (count(own), count(table.groups.len()))
+        })
     }
 }
 

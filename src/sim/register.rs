@@ -53,6 +53,11 @@ impl Register {
         }
     }
 
+    /// How many seats are kept for who is away.
+    pub(super) fn held(&self) -> usize {
+        self.kept.len()
+    }
+
     fn take(&mut self, now: Time, logged: &LoggedEvent, violations: &mut Violations) {
         violations.checked(Invariant::I19, 1);
         if !self.is_broken

@@ -18,15 +18,12 @@ const TALKERS: usize = 3;
 const ROOMS: usize = 6;
 /// Ids of rooms that are remembered, destroyed ones included.
 const MOST_ROOMS: usize = 24;
-/// How long everybody talks once they are back.
-const SETTLE: Duration = Duration::from_secs(4);
+/// How soon everybody says the same once all are back and no trouble is left.
+const SETTLE: Duration = Duration::from_secs(1);
+/// How long trouble may last after the storm.
+const CALM: Duration = Duration::from_secs(30);
 /// How long nobody says anything before counters have to add up.
 const SILENCE: Duration = Duration::from_secs(3);
-/// Packets that a person may have got without having been told whose they are: those of rooms that it left before
-/// it heard that it was in them. To a client they look like another room's; the judge knows what workers applied.
-const MOST_UNTOLD: u64 = 8;
-/// A worker that was stuck applies several placements of somebody in one moment, who is told of the last one.
-const MOST_UNTOLD_IN_TROUBLE: u64 = 512;
 /// A room that nobody is in ends after a minute; a seat that is kept for nobody lasts half a minute.
 const EMPTY: Duration = Duration::from_secs(100);
 
@@ -38,6 +35,8 @@ pub(super) struct Storm {
     pub(super) steps: u64,
     /// The phase that begins next, and the step at which.
     turn_at: Option<(u64, Phase)>,
+    /// The step at which the storm was over.
+    over_at: u64,
     /// Nothing happens by itself: a story says what does.
     pub(super) is_told: bool,
     /// Somebody was told that all rooms are gone.
@@ -46,7 +45,15 @@ pub(super) struct Storm {
 
 impl Storm {
     pub(super) const fn new(random: Random) -> Self {
-        Self { random, rooms: Vec::new(), steps: 0, turn_at: None, is_told: false, is_closed: false }
+        Self {
+            random,
+            rooms: Vec::new(),
+            steps: 0,
+            turn_at: None,
+            over_at: 0,
+            is_told: false,
+            is_closed: false,
+        }
     }
 
     /// Somebody was told of a room.
@@ -85,8 +92,7 @@ impl Simulation {
                     self.bring_back();
                 }
             }
-            // Who could bring everybody back may just have been away.
-            Phase::Settled if !self.storm.is_closed && !self.is_closing() => self.close(),
+            Phase::Settled => self.settle(),
             Phase::Done => return,
             _ => {}
         }
@@ -99,8 +105,28 @@ impl Simulation {
     }
 
     fn turn_to(&mut self, phase: Phase, after: Duration) {
-        let steps = u64::try_from(after.as_micros() / STEP.as_micros()).unwrap_or(0);
-        self.storm.turn_at = Some((self.storm.steps + steps, phase));
+        self.storm.turn_at = Some((self.storm.steps + steps_in(after), phase));
+    }
+
+    /// Ends the breakout rooms, and waits for agreement as soon as nothing is left of the storm's trouble.
+    fn settle(&mut self) {
+        // Who could bring everybody back may just have been away.
+        if !self.storm.is_closed && !self.is_closing() {
+            self.close();
+        }
+        if self.storm.turn_at.is_some() {
+            return;
+        }
+        let is_late = self.storm.steps >= self.storm.over_at + steps_in(CALM);
+        if is_late {
+            let text = || format!("{CALM:?} after the storm not everybody is back");
+            self.judge.violations.note(self.now, Invariant::I19, text);
+        }
+        let are_awake = self.server.nodes.iter().all(|node| node.backlog.is_none());
+        let are_back = || self.people.iter().all(|person| person.is_here() && !person.is_told_late(self.now));
+        if is_late || self.storm.is_closed && are_awake && are_back() {
+            self.turn_to(Phase::Silent, SETTLE);
+        }
     }
 
     fn begin(&mut self, phase: Phase) {
@@ -131,9 +157,8 @@ impl Simulation {
     /// The storm is over: everybody comes back to the parent room.
     pub(super) fn bring_back(&mut self) {
         self.phase = Phase::Settled;
-        self.storm.is_closed = false;
+        (self.storm.is_closed, self.storm.over_at) = (false, self.storm.steps);
         self.close();
-        self.turn_to(Phase::Silent, SETTLE);
     }
 
     fn close(&mut self) {
@@ -417,66 +442,8 @@ impl Simulation {
             self.request(at, Method::ListBreakoutRooms, json!({}));
         }
     }
+}
 
-    /// Everybody is back: control, the media plane and the people have to say the same.
-    fn check_agreement(&mut self) {
-        let Some(view) = self.server.control.inspect(ROOM) else {
-            return self.judge.violations.note(self.now, Invariant::I19, || "the room is gone".to_owned());
-        };
-        for person in self.people.iter().filter(|person| person.is_here()) {
-            let Some((client, id)) = person.client.zip(person.id) else { continue };
-            let told = view.media.get(&client).and_then(|media| media.group);
-            let applied = self.judge.placements.place_of(id);
-            if told != applied || person.room != ROOM {
-                let (at, room) = (person.index, person.room.clone());
-                self.judge.violations.note(self.now, Invariant::I19, || {
-                    format!("person {at} believes to be in {room}; control says {told:?}, media {applied:?}")
-                });
-            }
-        }
-    }
-
-    /// What the people's own judges found, who know nothing but marks and what they were told.
-    fn check_verdicts(&mut self) {
-        for at in 0..self.people.len() {
-            let Some(participant) = self.people.get_mut(at).and_then(|person| person.participant.take())
-            else {
-                continue;
-            };
-            let report = participant.finish();
-            let wrong = report.verdict.wrong_group + report.verdict.wrong_publisher;
-            self.tally.untold += wrong;
-            self.tally.missed += report.verdict.lost;
-            self.tally.undecrypted += report.decrypt_failures;
-            let most = if self.options.trouble { MOST_UNTOLD_IN_TROUBLE } else { MOST_UNTOLD };
-            if wrong > most {
-                self.judge.violations.note(self.now, Invariant::I19, || {
-                    format!(
-                        "person {at} found {wrong} packets that are not its slots': {:?}",
-                        report.examples
-                    )
-                });
-            }
-        }
-    }
-
-    /// Everybody has left: nothing may be left of them.
-    fn check_nothing_is_left(&mut self) {
-        let owners = u64::try_from(self.server.nodes.len()).unwrap_or(0) + 1;
-        self.judge.violations.checked(Invariant::I7, owners);
-        let totals = self.server.control.totals();
-        if totals != crate::control::Totals::default() {
-            self.judge.violations.note(self.now, Invariant::I7, || format!("control still has {totals:?}"));
-        }
-        for (at, node) in self.server.nodes.iter().enumerate() {
-            let counters = node.worker.statistics();
-            let left = counters.participants + counters.groups + counters.streams;
-            if left > 0 || self.judge.placements.groups(at) > 0 {
-                let (people, groups) = (counters.participants, counters.groups);
-                self.judge.violations.note(self.now, Invariant::I7, || {
-                    format!("worker {at} still has {people} participants and {groups} groups")
-                });
-            }
-        }
-    }
+fn steps_in(duration: Duration) -> u64 {
+    u64::try_from(duration.as_micros() / STEP.as_micros()).unwrap_or(0)
 }
