@@ -68,6 +68,8 @@ plants! {
     GroupKept = "group-kept", "I7";
     /// Copies that a move drops are not counted.
     DropUncounted = "drop-uncounted", "I18";
+    /// One of a stream's listeners gets no copies, and nobody counts that.
+    CopyForgotten = "copy-forgotten", "I18";
     /// What was sent through a slot before a move can still be asked for.
     RingReadable = "ring-readable", "I2";
     /// What waits for a listener survives its move.

@@ -62,6 +62,11 @@ impl Handover {
         self.packets.len()
     }
 
+    /// Whose packets these are, and of which kind.
+    pub fn published(&self) -> impl Iterator<Item = (ParticipantId, Kind)> {
+        self.packets.iter().map(|crossing| (crossing.publisher, crossing.kind))
+    }
+
     /// Adds a packet; answers whether there was room.
     pub(super) fn add(&mut self, mut crossing: Crossing, descriptor: &[u8], payload: &[u8]) -> bool {
         if self.packets.len() >= MAX_PACKETS {

@@ -12,6 +12,7 @@ use super::statistics::DropReason;
 use super::stream::Stream;
 use super::talkers::{LARGEST_SILENCE, UNKNOWN_LEVEL};
 use super::worker::Worker;
+use crate::base::plant::{self, Plant};
 use crate::base::{Epoch, Time};
 use crate::transport::srtp::Opened;
 use crate::transport::{Codec, Path};
@@ -162,7 +163,8 @@ impl Worker {
             self.flush_at = Some(now + hold);
         }
         let Some(stream) = self.streams.get(stream_key) else { return };
-        for route in &stream.routes {
+        let forgotten = usize::from(plant::is(Plant::CopyForgotten));
+        for route in stream.routes.iter().skip(forgotten) {
             let listener = self.participants.get_mut(route.listener);
             let Some(session) = listener.and_then(|listener| listener.session.as_mut()) else { continue };
             self.statistics.copies += 1;

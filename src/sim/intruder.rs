@@ -50,12 +50,11 @@ impl Simulation {
 
     /// A worker takes a datagram; a forged one has to be dropped and counted.
     pub(super) fn worker_receives(&mut self, worker: usize, from: Port, is_forged: bool, bytes: &mut [u8]) {
+        if !is_forged && sort_of(bytes) == Sort::Media {
+            return self.worker_receives_media(worker, from, bytes);
+        }
+        self.judge.listening.may_change(worker);
         if !is_forged {
-            if sort_of(bytes) == Sort::Media
-                && let Some(person) = self.people.get_mut(from.person)
-            {
-                person.arrived += 1;
-            }
             return self.server.receive(self.now, worker, from, bytes);
         }
         let before = self.drops_of(worker);
@@ -65,6 +64,16 @@ impl Simulation {
             let text = || format!("worker {worker} believes a forged datagram from {}", from.address());
             self.judge.violations.note(self.now, Invariant::I13, text);
         }
+    }
+
+    fn worker_receives_media(&mut self, worker: usize, from: Port, bytes: &mut [u8]) {
+        let published = self.people.get_mut(from.person).and_then(|person| {
+            person.arrived += 1;
+            person.meant_by(from.port).0.zip(person.kind_of(bytes))
+        });
+        let before = self.server.counted(worker);
+        self.server.receive(self.now, worker, from, bytes);
+        self.judge.took(self.now, worker, (before, self.server.counted(worker)), &[published]);
     }
 
     fn drops_of(&self, worker: usize) -> u64 {

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::egress::{Egress, Sort, sort_of};
+use super::listening::{Counted, Listening, Published};
 use super::placements::{Placements, Tag};
 use super::violation::{Invariant, Violations};
 use crate::base::{ClientId, Epoch, GroupId, Kind, ParticipantId, Time};
@@ -19,6 +20,7 @@ const MOST_WAITING: u64 = 64 + 512 + 64;
 pub(super) struct Judge {
     pub(super) violations: Violations,
     pub(super) placements: Placements,
+    pub(super) listening: Listening,
     clients: HashMap<ClientId, ParticipantId>,
     /// The room that each group is, as people were told: the tag of its id.
     rooms: BTreeMap<GroupId, u64>,
@@ -37,6 +39,7 @@ impl Judge {
         Self {
             violations: Violations::new(start),
             placements: Placements::new(workers),
+            listening: Listening::new(workers),
             clients: HashMap::new(),
             rooms: BTreeMap::new(),
             egress: (0..people).map(|_| Egress::default()).collect(),
@@ -63,9 +66,22 @@ impl Judge {
         self.placements.applied(now, worker, command, &mut self.violations);
     }
 
+    /// A worker has taken packets.
+    pub(super) fn took(
+        &mut self,
+        now: Time,
+        worker: usize,
+        counted: (Counted, Counted),
+        taken: &[Option<Published>],
+    ) {
+        let by = (worker, &self.placements);
+        self.listening.took(now, by, counted, taken, &mut self.violations);
+    }
+
     /// A worker was replaced.
     pub(super) fn replaced(&mut self, worker: usize) {
         self.placements.replaced(worker);
+        self.listening.replaced(worker);
         if let Some(sent) = self.sent.get_mut(worker) {
             *sent = 0;
         }
@@ -115,6 +131,7 @@ impl Judge {
             (Invariant::I12, self.heard),
             (Invariant::I14, packets),
             (Invariant::I15, self.heard),
+            (Invariant::I18, self.listening.judged),
         ];
         let all = self.violations.checks().iter().map(|(of, count)| (*of, *count)).chain(of_packets);
         let mut checks = BTreeMap::new();

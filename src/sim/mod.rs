@@ -12,6 +12,7 @@ mod hang;
 mod homecoming;
 mod intruder;
 mod judge;
+mod listening;
 mod network;
 mod options;
 mod person;

@@ -39,6 +39,8 @@ pub(super) struct Person {
     pub(super) id: Option<ParticipantId>,
     /// What it called it in the seat before, which it has left.
     before: Option<ParticipantId>,
+    /// The SSRCs of its connection that have sent something, but for those of repeated packets.
+    sources: Vec<(u32, Kind)>,
     /// The first port that it came with, now, and when it took its seat.
     came_port: u16,
     seated_port: u16,
@@ -91,6 +93,7 @@ impl Person {
             resume: None,
             id: None,
             before: None,
+            sources: Vec::new(),
             came_port: 0,
             seated_port: 0,
             room: String::new(),
@@ -153,6 +156,7 @@ impl Person {
         self.next_port(now);
         self.came_port = self.socket.port;
         self.has_sent = false;
+        self.sources.clear();
     }
 
     /// It has a seat, which may be a new one.
@@ -174,10 +178,27 @@ impl Person {
         self.downlink_free > now + self.signal_delay + LATE
     }
 
+    /// What one of its sources publishes, by a packet of it.
+    pub(super) fn kind_of(&self, packet: &[u8]) -> Option<Kind> {
+        let ssrc = ssrc_of(packet)?;
+        self.sources.iter().find(|(known, _)| *known == ssrc).map(|(_, kind)| *kind)
+    }
+
+    /// It sends a packet of a kind on its connection.
+    pub(super) fn sends(&mut self, kind: Kind, packet: &[u8]) {
+        if let Some(ssrc) = ssrc_of(packet).filter(|_| self.kind_of(packet).is_none()) {
+            self.sources.push((ssrc, kind));
+        }
+    }
+
     /// Whether it can ask for something.
     pub(super) fn is_here(&self) -> bool {
         self.is_seated && self.link.is_some() && self.participant.as_ref().is_some_and(Participant::is_up)
     }
+}
+
+fn ssrc_of(packet: &[u8]) -> Option<u32> {
+    packet.get(8..12)?.first_chunk().map(|bytes| u32::from_be_bytes(*bytes))
 }
 
 /// The first so many people are moderators.

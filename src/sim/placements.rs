@@ -305,6 +305,17 @@ impl Placements {
             (count(own), count(table.groups.len()))
         })
     }
+
+    /// The placement that a worker's own participant is in.
+    pub(super) fn listens(&self, worker: usize, id: ParticipantId) -> Option<(Epoch, GroupId)> {
+        let view = self.tables.get(worker)?.people.get(&id).filter(|view| view.is_own)?;
+        Some((view.epoch, view.group?))
+    }
+
+    /// The group that a worker has somebody in.
+    pub(super) fn group_on(&self, worker: usize, id: ParticipantId) -> Option<GroupId> {
+        self.tables.get(worker)?.people.get(&id)?.group
+    }
 }
 
 impl Table {

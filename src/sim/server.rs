@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::event::{Event, Port, Uplink, worker_address};
+use super::listening::Counted;
 use super::options::SimulationOptions;
 use super::placements::Tag;
 use super::violation::Invariant;
@@ -65,6 +66,11 @@ impl Server {
         let nodes = (0..workers).map(|at| Node::new(at, anchor, &mut random, (1, hold_ms)));
         let nodes = nodes.collect::<Result<_, _>>()?;
         Ok(Self { control, control_timer: None, nodes, fenced: Vec::new(), anchor, random, hold_ms })
+    }
+
+    /// What a worker has counted so far.
+    pub(super) fn counted(&self, worker: usize) -> Counted {
+        self.nodes.get(worker).map(|node| Counted::of(node.worker.statistics())).unwrap_or_default()
     }
 
     /// A worker takes a datagram.
@@ -166,9 +172,12 @@ impl Simulation {
     fn take_reports(&mut self, at: usize) {
         loop {
             let Some(node) = self.server.nodes.get_mut(at) else { return };
-            let Some(report) = node.worker.poll_report() else { return };
+            let Some(report) = node.worker.poll_report() else {
+                return self.judge.listening.is_read(at);
+            };
             let generation = node.generation;
             self.hold_against_commands(at, &report);
+            self.judge.listening.reported(at, &report);
             let hop = self.server.hop();
             let Some(node) = self.server.nodes.get_mut(at) else { return };
             node.reports_free = node.reports_free.max(self.now + hop);
@@ -213,7 +222,11 @@ impl Simulation {
     pub(super) fn handover_arrives(&mut self, to: usize, from: WorkerId, handover: &Handover) {
         let Some(node) = self.server.nodes.get_mut(to) else { return };
         self.trace.note(self.now, 4, to as u64);
+        let before = Counted::of(node.worker.statistics());
         node.worker.handle_handover(self.now, from, handover);
+        let counted = (before, Counted::of(node.worker.statistics()));
+        let taken: Vec<_> = handover.published().map(Some).collect();
+        self.judge.took(self.now, to, counted, &taken);
         self.end_turn(to);
     }
 

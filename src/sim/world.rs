@@ -343,6 +343,10 @@ impl Simulation {
             let sent = person.participant.as_mut()?.poll_transmit(self.now, &mut scratch)?;
             Some((person, sent))
         }) {
+            let sent = person.participant.as_ref().and_then(Participant::last_sent);
+            if let (Some((_, kind, _)), Some(packet)) = (sent, scratch.get(..len)) {
+                person.sends(kind, packet);
+            }
             let (from, arrival) = (person.socket, person.up.carry(self.now, &mut self.random));
             let (Some(worker), Some(datagram)) = (worker_of(to), scratch.get(..len)) else { continue };
             if self.options.trouble && self.tamper(worker, from, datagram) {
