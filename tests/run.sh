@@ -97,7 +97,7 @@ step "Simulated meetings, and planted bugs that have to be found in them"
 cargo test --locked --features planted-bugs --test sim || failed "a simulation"
 done_step
 
-step "A hundred thousand simulated moves of one seed, and as many of fresh ones"
+step "A hundred thousand simulated moves of one seed, and sixty thousand of fresh ones"
 cargo build --release --locked --quiet --features sim
 verdict=ok
 # One line of moves for the summary: its name, the verdict, and the reports.
@@ -114,9 +114,10 @@ tally_moves() {
 ) 3>&2 2>"$ANTEROOM_TALLY.took" &
 seven=$!
 seed=$(date +%s%3N)
-for workers in 1 3; do
-    echo "simulate --moves 50000 --seed $seed --workers $workers"
-    target/release/anteroom simulate --moves 50000 --seed "$seed" --workers "$workers" --json \
+for fresh in "1 --reconnects" "3 --first-words"; do
+    read -r workers more <<<"$fresh"
+    echo "simulate --moves 30000 --seed $seed --workers $workers $more"
+    target/release/anteroom simulate --moves 30000 --seed "$seed" --workers "$workers" "$more" --json \
         >"$ANTEROOM_TALLY.fresh$workers" || verdict=FAILED
     seed=$((seed + 1))
 done
