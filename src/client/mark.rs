@@ -47,7 +47,7 @@ impl Mark {
     /// Reads the mark that `bytes` begin with; `None` where there is none.
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
-        let (magic, rest) = bytes.split_first_chunk::<4>()?;
+        let rest = bytes.strip_prefix(&MAGIC)?;
         let (kind, rest) = rest.split_first_chunk::<4>()?;
         let (publisher, rest) = rest.split_first_chunk::<16>()?;
         let (room, rest) = rest.split_first_chunk::<8>()?;
@@ -55,7 +55,7 @@ impl Mark {
         let (counter, rest) = rest.split_first_chunk::<8>()?;
         let (sent_at, _) = rest.split_first_chunk::<8>()?;
         let kind = Kind::ALL.into_iter().find(|known| [*known as u8, 0, 0, 0] == *kind)?;
-        (*magic == MAGIC).then_some(Self {
+        Some(Self {
             publisher: ClientId(u128::from_be_bytes(*publisher)),
             kind,
             room: u64::from_be_bytes(*room),

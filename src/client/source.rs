@@ -117,6 +117,7 @@ const VP8_DELTA_HEADER: [u8; 3] = [0x11, 0x02, 0x00];
 
 /// What a payload is filled with.
 const FILLING: u8 = 0x5a;
+const FILLED: [u8; 64] = [FILLING; 64];
 /// Bytes of the VP8 payload descriptor that hold numbers, which a server rewrites.
 const VP8_NUMBERS: Range<usize> = 2..5;
 
@@ -134,7 +135,7 @@ pub(super) fn is_as_published(payload: &[u8], at: usize, mark: &Mark, len: usize
     let is_header = header.is_empty() || header == VP8_KEY_HEADER || header == VP8_DELTA_HEADER;
     let is_descriptor = descriptor.len() == VP8_NUMBERS.end && descriptor.iter().enumerate().all(is_right);
     let begins = if mark.kind.is_video() { is_descriptor && is_header } else { before.is_empty() };
-    begins && payload.len() == len && behind.iter().all(|byte| *byte == FILLING)
+    begins && payload.len() == len && behind.chunks(FILLED.len()).all(|part| FILLED.starts_with(part))
 }
 
 /// A source that is later than this, or than a frame, has been held up.

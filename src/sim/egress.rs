@@ -18,6 +18,17 @@ const OFF_WHEN_LATE: u64 = 5;
 /// A stream begins below this (RFC 3711 section 3.3.1).
 const FIRST_BELOW: u64 = 1 << 15;
 
+/// A number that was used, with the end of its packet: its authentication tag. There are many of these, so that
+/// they are short: no stream of a simulation gets as far as 2^32 packets.
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    index: u32,
+    tag: u32,
+}
+
+/// No number.
+const UNUSED: Used = Used { index: u32::MAX, tag: 0 };
+
 /// One SSRC.
 #[derive(Debug)]
 struct Stream {
@@ -30,14 +41,16 @@ struct Stream {
     timestamp: u32,
     at: Time,
     is_late: bool,
-    /// Each number that was used, with the end of its packet: its authentication tag.
-    used: Vec<(u64, u64)>,
+    /// Each number that was used.
+    used: Vec<Used>,
 }
 
 /// One connection's streams.
 #[derive(Debug, Default)]
 pub(super) struct Egress {
     streams: Vec<Stream>,
+    /// The SSRC of each, which is looked for with every packet.
+    sources: Vec<u32>,
     /// The highest index of what is not RTP.
     control_index: Option<u32>,
     /// Whether the server's last flight of the handshake has left.
@@ -85,6 +98,7 @@ impl Egress {
         (self.is_greeted, self.is_impostor) = (false, is_impostor);
         let clock = |slot: &SlotLine| Some(if slot.video { 90_000 } else { 48_000 });
         self.streams = slots.iter().map(|slot| Stream::new(slot.ssrc, clock(slot))).collect();
+        self.sources = slots.iter().map(|slot| slot.ssrc.0).collect();
         self.control_index = None;
     }
 
@@ -98,11 +112,12 @@ impl Egress {
             });
         }
         let Some(header) = Header::read(packet) else { return };
-        let at = match self.streams.iter().position(|stream| stream.ssrc == header.ssrc) {
+        let at = match self.sources.iter().position(|ssrc| *ssrc == header.ssrc) {
             Some(at) => at,
             None if self.streams.len() < MOST_STREAMS => {
                 self.begun += 1;
                 self.streams.push(Stream::new(Ssrc(header.ssrc), None));
+                self.sources.push(header.ssrc);
                 self.streams.len() - 1
             }
             None => {
@@ -160,8 +175,8 @@ impl Header {
     }
 }
 
-fn tag_of(packet: &[u8]) -> u64 {
-    packet.last_chunk::<8>().map_or(0, |end| u64::from_be_bytes(*end))
+fn tag_of(packet: &[u8]) -> u32 {
+    packet.last_chunk::<4>().map_or(0, |end| u32::from_be_bytes(*end))
 }
 
 impl Stream {
@@ -182,7 +197,7 @@ impl Stream {
         &mut self,
         now: Time,
         header: Header,
-        (tag, is_late): (u64, bool),
+        (tag, is_late): (u32, bool),
         who: usize,
         violations: &mut Violations,
     ) {
@@ -194,7 +209,7 @@ impl Stream {
                 violations.note(now, Invariant::I11, text);
             }
             self.first = first;
-            self.used = vec![(u64::MAX, 0); WINDOW];
+            self.used = vec![UNUSED; WINDOW];
             self.go_on((now, is_late), first, header.timestamp, tag);
             return;
         };
@@ -212,24 +227,25 @@ impl Stream {
             return;
         }
         let Some(entry) = self.used.get_mut(place(index)) else { return };
-        if entry.0 == index {
-            let (invariant, what) = match entry.1 == tag {
+        let now_used = Used { index: low(index), tag };
+        if entry.index == now_used.index {
+            let (invariant, what) = match entry.tag == tag {
                 true => (Invariant::I10, "again"),
                 false => (Invariant::I9, "for other bytes"),
             };
             violations.note(now, invariant, || format!("person {who}: stream {ssrc} uses {index} {what}"));
         }
         // A leap back has been noted, and says nothing of the number that is known in its place.
-        if entry.0 == u64::MAX || entry.0 < index {
-            *entry = (index, tag);
+        if entry.index == UNUSED.index || entry.index < now_used.index {
+            *entry = now_used;
         }
     }
 
-    fn go_on(&mut self, (now, is_late): (Time, bool), index: u64, timestamp: u32, tag: u64) {
+    fn go_on(&mut self, (now, is_late): (Time, bool), index: u64, timestamp: u32, tag: u32) {
         (self.highest, self.timestamp) = (Some(index), timestamp);
         (self.at, self.is_late) = (now, is_late);
         if let Some(entry) = self.used.get_mut(place(index)) {
-            *entry = (index, tag);
+            *entry = Used { index: low(index), tag };
         }
     }
 
@@ -266,6 +282,10 @@ fn extend(highest: u64, sequence: u16) -> u64 {
     } else {
         highest.saturating_sub(u64::from(low.wrapping_sub(sequence)))
     }
+}
+
+fn low(index: u64) -> u32 {
+    u32::try_from(index).unwrap_or(UNUSED.index)
 }
 
 fn place(index: u64) -> usize {

@@ -16,6 +16,17 @@ const MOST_FENCED: usize = 8;
 /// How long it takes until nobody is behind any more.
 const LATE: Duration = Duration::from_secs(5);
 
+/// The worker that an event is for.
+const fn worker_for(event: &Event) -> Option<usize> {
+    match event {
+        Event::ToWorker { worker, .. } | Event::Command { worker, .. } | Event::WorkerTimer { worker } => {
+            Some(*worker)
+        }
+        Event::Handover { to, .. } => Some(*to),
+        _ => None,
+    }
+}
+
 impl Simulation {
     /// A worker does nothing for a while.
     pub(super) fn get_stuck(&mut self, at: usize, how_long: Duration) {
@@ -28,22 +39,22 @@ impl Simulation {
         self.after(how_long, Event::Wake { worker: at, generation });
     }
 
-    /// What is meant for a stuck worker waits; everything else goes on.
-    pub(super) fn unless_stuck(&mut self, event: Event) -> Option<Event> {
-        let at = match &event {
-            Event::ToWorker { worker, .. } | Event::Command { worker, .. } => *worker,
-            Event::Handover { to, .. } => *to,
-            Event::WorkerTimer { worker } => *worker,
-            _ => return Some(event),
-        };
-        let Some(node) = self.server.nodes.get_mut(at) else { return Some(event) };
-        let Some(backlog) = &mut node.backlog else { return Some(event) };
+    /// Whether an event is for a worker that is stuck.
+    pub(super) fn is_for_stuck(&self, event: &Event) -> bool {
+        let node = worker_for(event).and_then(|at| self.server.nodes.get(at));
+        node.is_some_and(|node| node.backlog.is_some())
+    }
+
+    /// What is meant for a stuck worker waits.
+    pub(super) fn wait(&mut self, event: Event) {
+        let Some(node) = worker_for(&event).and_then(|at| self.server.nodes.get_mut(at)) else { return };
         let is_anothers =
             matches!(&event, Event::Command { generation, .. } if *generation != node.generation);
-        if !is_anothers && backlog.len() < MOST_WAITING {
+        if let Some(backlog) = node.backlog.as_mut().filter(|backlog| backlog.len() < MOST_WAITING)
+            && !is_anothers
+        {
             backlog.push(event);
         }
-        None
     }
 
     /// A worker is replaced: if it was stuck, it will wake up all the same.

@@ -1,8 +1,9 @@
 //! Holds every packet that leaves the server, and every one that is decrypted, against what the server
 //! has applied.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::by_id::ById;
 use super::egress::{Egress, Sort, sort_of};
 use super::listening::{Counted, Listening, Published};
 use super::placements::{Placements, Tag};
@@ -21,7 +22,7 @@ pub(super) struct Judge {
     pub(super) violations: Violations,
     pub(super) placements: Placements,
     pub(super) listening: Listening,
-    clients: HashMap<ClientId, ParticipantId>,
+    clients: ById<ClientId, ParticipantId>,
     /// The room that each group is, as people were told: the tag of its id.
     rooms: BTreeMap<GroupId, u64>,
     egress: Vec<Egress>,
@@ -40,7 +41,7 @@ impl Judge {
             violations: Violations::new(start),
             placements: Placements::new(workers),
             listening: Listening::new(workers),
-            clients: HashMap::new(),
+            clients: ById::default(),
             rooms: BTreeMap::new(),
             egress: (0..people).map(|_| Egress::default()).collect(),
             sent: vec![0; workers],

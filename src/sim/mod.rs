@@ -6,6 +6,7 @@
 //! depends on a datagram's bytes or exact length.
 
 mod agreement;
+mod by_id;
 mod egress;
 mod event;
 mod hang;

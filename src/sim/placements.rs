@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use super::by_id::ById;
 use super::violation::{Invariant, Violations};
 use crate::base::{Epoch, GroupId, Kind, KindSet, ParticipantId, Time};
 use crate::message::{MediaCommand, Placement};
@@ -43,7 +44,7 @@ struct View {
 /// What one worker has applied.
 #[derive(Debug, Default)]
 struct Table {
-    people: BTreeMap<ParticipantId, View>,
+    people: ById<ParticipantId, View>,
     groups: BTreeMap<GroupId, (KindSet, Time)>,
 }
 
@@ -71,7 +72,9 @@ struct Said {
 pub(super) struct Placements {
     tables: Vec<Table>,
     /// What control has ever said of a participant, the newest last.
-    said: BTreeMap<ParticipantId, VecDeque<Said>>,
+    said: ById<ParticipantId, VecDeque<Said>>,
+    /// Of whom it has said something, the oldest first.
+    known: VecDeque<ParticipantId>,
     /// Placements that were held against those of other workers.
     pub(super) placed: u64,
     /// Words to people about their placement that were held against what workers have applied.
@@ -83,7 +86,8 @@ impl Placements {
     pub(super) fn new(workers: usize) -> Self {
         Self {
             tables: (0..workers).map(|_| Table::default()).collect(),
-            said: BTreeMap::new(),
+            said: ById::default(),
+            known: VecDeque::new(),
             placed: 0,
             told: 0,
         }
@@ -101,15 +105,21 @@ impl Placements {
     }
 
     fn remember(&mut self, placement: &Placement, is_move: bool) {
-        let past = self.said.entry(placement.participant).or_default();
+        let known = &mut self.known;
+        let past = self.said.entry(placement.participant).or_insert_with(|| {
+            known.push_back(placement.participant);
+            VecDeque::new()
+        });
         if past.back().is_none_or(|last| last.epoch < placement.epoch) {
             past.push_back(Said { epoch: placement.epoch, group: placement.group, is_move });
         }
         if past.len() > MOST_PAST {
             past.pop_front();
         }
-        if self.said.len() > MOST_PARTICIPANTS {
-            self.said.pop_first();
+        if self.known.len() > MOST_PARTICIPANTS
+            && let Some(oldest) = self.known.pop_front()
+        {
+            self.said.remove(&oldest);
         }
     }
 
@@ -287,12 +297,10 @@ impl Placements {
     pub(super) fn check_homes(&self, now: Time, violations: &mut Violations) {
         let mut homes = BTreeSet::new();
         for table in &self.tables {
-            for (id, _) in table.people.iter().filter(|(_, view)| view.is_own) {
-                if !homes.insert(*id) {
-                    let text = || format!("participant {id} is on two workers");
-                    violations.note(now, Invariant::I1, text);
-                }
-            }
+            let own = table.people.iter().filter(|(_, view)| view.is_own).map(|(id, _)| *id);
+            own.filter(|id| !homes.insert(*id)).for_each(|id| {
+                violations.note(now, Invariant::I1, || format!("participant {id} is on two workers"));
+            });
         }
         violations.checked(Invariant::I1, u64::try_from(homes.len()).unwrap_or(0));
     }
@@ -326,9 +334,9 @@ impl Table {
             }
             MediaCommand::EndGroup(ended) => {
                 self.groups.remove(ended);
-                for view in self.people.values_mut() {
+                self.people.values_mut().for_each(|view| {
                     view.group = view.group.filter(|group| group != ended);
-                }
+                });
             }
             MediaCommand::Revoke { participants, .. } => {
                 for (id, epoch) in participants {

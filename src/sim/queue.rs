@@ -6,14 +6,36 @@ use std::collections::BinaryHeap;
 use crate::base::Time;
 
 /// Events that may wait: far more than any seed has under way.
-const MOST: usize = 1 << 18;
+const MOST: usize = 1 << PLACE_BITS;
+/// Bits of a place, and of the order of an event.
+const PLACE_BITS: u32 = 18;
+const ORDER_BITS: u32 = 64 - PLACE_BITS;
+
+/// When an event is due, its order and its place, in one number: that is compared at once.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Due(u128);
+
+impl Due {
+    fn new(at: Time, order: u64, place: usize) -> Self {
+        let low = (order & ((1 << ORDER_BITS) - 1)) << PLACE_BITS | u64::try_from(place).unwrap_or(u64::MAX);
+        Self(u128::from(at.0) << 64 | u128::from(low))
+    }
+
+    fn at(self) -> Time {
+        Time(u64::try_from(self.0 >> 64).unwrap_or(u64::MAX))
+    }
+
+    fn place(self) -> usize {
+        usize::try_from(self.0 & ((1 << PLACE_BITS) - 1)).unwrap_or(usize::MAX)
+    }
+}
 
 /// A queue of events. What is due at the same moment comes in the order in which it was put in.
 pub(super) struct Queue<E> {
-    heap: BinaryHeap<Reverse<(Time, u64, u32)>>,
+    heap: BinaryHeap<Reverse<Due>>,
     /// The events themselves, which the heap need not move about.
     places: Vec<Option<E>>,
-    free: Vec<u32>,
+    free: Vec<usize>,
     order: u64,
 }
 
@@ -28,35 +50,33 @@ impl<E> Queue<E> {
         if self.heap.len() >= MOST {
             return false;
         }
-        let place = match self.free.pop() {
-            Some(place) => place,
-            None => {
-                self.places.push(None);
-                u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
-            }
-        };
-        let Some(slot) = usize::try_from(place).ok().and_then(|at| self.places.get_mut(at)) else {
-            return false;
-        };
-        *slot = Some(event);
+        let place = self.free.pop().unwrap_or(self.places.len());
+        match self.places.get_mut(place) {
+            Some(slot) => *slot = Some(event),
+            None => self.places.push(Some(event)),
+        }
         self.order += 1;
-        self.heap.push(Reverse((at, self.order, place)));
+        self.heap.push(Reverse(Due::new(at, self.order, place)));
         true
+    }
+
+    /// When the next event is due.
+    pub(super) fn next_at(&self) -> Option<Time> {
+        self.heap.peek().map(|Reverse(due)| due.at())
     }
 
     /// When the next event is due, and what it is.
     pub(super) fn peek(&self) -> Option<(Time, &E)> {
-        let Reverse((at, _, place)) = self.heap.peek()?;
-        let event = self.places.get(usize::try_from(*place).ok()?)?.as_ref()?;
-        Some((*at, event))
+        let Reverse(due) = self.heap.peek()?;
+        Some((due.at(), self.places.get(due.place())?.as_ref()?))
     }
 
     /// The next event.
     pub(super) fn pop(&mut self) -> Option<(Time, E)> {
-        let Reverse((at, _, place)) = self.heap.pop()?;
-        let event = self.places.get_mut(usize::try_from(place).ok()?)?.take()?;
-        self.free.push(place);
-        Some((at, event))
+        let Reverse(due) = self.heap.pop()?;
+        let event = self.places.get_mut(due.place())?.take()?;
+        self.free.push(due.place());
+        Some((due.at(), event))
     }
 }
 

@@ -155,7 +155,7 @@ impl Simulation {
     /// Lets time pass; answers whether there is more to come.
     pub fn advance(&mut self, by: Duration) -> bool {
         let end = self.now + by;
-        while self.phase != Phase::Done && self.queue.peek().is_some_and(|(at, _)| at <= end) {
+        while self.phase != Phase::Done && self.queue.next_at().is_some_and(|at| at <= end) {
             let Some((at, event)) = self.queue.pop() else { break };
             self.now = at;
             self.happen(event);
@@ -238,7 +238,9 @@ impl Simulation {
     }
 
     pub(super) fn happen(&mut self, event: Event) {
-        let Some(event) = self.unless_stuck(event) else { return };
+        if self.is_for_stuck(&event) {
+            return self.wait(event);
+        }
         match event {
             Event::ToWorker { worker, from, is_forged, mut bytes } => {
                 self.trace.note(self.now, 1, from.person as u64);
