@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use ring::digest::{SHA256, digest};
-use rtc::crypto::RTCCryptoProvider;
-use rtc::dtls::crypto::Certificate;
+use rtc_crypto::RTCCryptoProvider;
+use rtc_dtls::crypto::Certificate;
 
 use super::DtlsSetupError;
 use crate::transport::Fingerprint;
@@ -36,7 +36,7 @@ impl DtlsIdentity {
     ///
     /// The system has no randomness to give.
     pub fn generate() -> Result<Self, DtlsSetupError> {
-        let provider = rtc::crypto::default_provider().map_err(|error| DtlsSetupError(error.to_string()))?;
+        let provider = rtc_crypto::default_provider().map_err(|error| DtlsSetupError(error.to_string()))?;
         // The name means nothing: peers know the certificate by its fingerprint.
         let certificate =
             Certificate::generate_self_signed(vec!["anteroom.invalid".to_owned()], provider.crypto())

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use rtc::crypto::RTCCryptoProvider;
-use rtc::dtls::state::State;
-use rtc::shared::error::Error;
+use rtc_crypto::RTCCryptoProvider;
+use rtc_dtls::state::State;
+use rtc_shared::error::Error;
 
 /// The crate's state, written down: some hundred bytes with the secret, the randoms and the number of
 /// the next record. The endpoint around it has 8 KiB of messages, flights and ciphers.

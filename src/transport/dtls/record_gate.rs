@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rtc::shared::error::Error;
+use rtc_shared::error::Error;
 
 use super::message::Partial;
 use super::record::{

@@ -1,6 +1,6 @@
 //! Header extensions of an m-line (RFC 8285).
 
-use rtc::sdp::description::common::Attribute;
+use rtc_sdp::description::common::Attribute;
 
 use crate::transport::ExtensionIds;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rtc::sdp::description::common::Attribute;
+use rtc_sdp::description::common::Attribute;
 
 use crate::transport::negotiated::CONSTRAINED_BASELINE;
 use crate::transport::{Codec, CodecLine, h264_profile};

@@ -1,7 +1,7 @@
 //! One m-line of an offer.
 
-use rtc::sdp::MediaDescription;
-use rtc::sdp::description::common::Attribute;
+use rtc_sdp::MediaDescription;
+use rtc_sdp::description::common::Attribute;
 
 use super::extensions::{self, OfferedExtension, Usable};
 use super::formats::{self, OfferedCodec};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::Cursor;
 
-use rtc::sdp::SessionDescription;
+use rtc_sdp::SessionDescription;
 
 use super::limits::{self, quoted};
 use super::line::{Defaults, Direction, OfferLine};

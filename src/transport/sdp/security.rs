@@ -1,6 +1,6 @@
 //! The attributes that secure a transport: ICE credentials, certificate fingerprints, DTLS role.
 
-use rtc::sdp::description::common::Attribute;
+use rtc_sdp::description::common::Attribute;
 
 use super::refusal;
 use crate::message::SdpRefusal;

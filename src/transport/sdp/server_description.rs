@@ -3,8 +3,8 @@
 use std::io::Cursor;
 use std::net::{IpAddr, SocketAddr};
 
-use rtc::sdp::SessionDescription;
-use rtc::sdp::description::common::Attribute;
+use rtc_sdp::SessionDescription;
+use rtc_sdp::description::common::Attribute;
 
 use super::limits::{self, quoted};
 use super::line::{Defaults, Direction, OfferLine};

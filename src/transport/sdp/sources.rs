@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use rtc::sdp::description::common::Attribute;
+use rtc_sdp::description::common::Attribute;
 
 use crate::base::Ssrc;
 
