@@ -154,6 +154,7 @@ fn run_server(arguments: &ServeArguments) -> Result<(), String> {
     let done = runtime.block_on(async {
         // Listened for before the server is up, so that none is missed.
         let signal = stop_signal()?;
+        outlive_file_size_limit()?;
         let orphaned = arguments.until_stdin_closes.then(stdin_end).transpose()?;
         let running = serve(&config).await.map_err(|error| error.to_string())?;
         if arguments.faults_from_stdin {
@@ -176,7 +177,7 @@ fn run_server(arguments: &ServeArguments) -> Result<(), String> {
     done
 }
 
-/// Waits for SIGTERM or SIGINT; both are noticed from this call on.
+/// Waits for SIGTERM, SIGINT or SIGHUP; they are noticed from this call on.
 fn stop_signal() -> Result<impl Future<Output = ()>, String> {
     stop_signals(1)
 }
@@ -185,14 +186,39 @@ fn stop_signal() -> Result<impl Future<Output = ()>, String> {
 fn stop_signals(count: usize) -> Result<impl Future<Output = ()>, String> {
     let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(|error| error.to_string())?;
+    // A terminal that is closed ends what was started in it, but not what `nohup` has started.
+    let hangup = (!ignores_hangup()).then(|| signal(SignalKind::hangup())).transpose();
+    let mut hangup = hangup.map_err(|error| error.to_string())?;
     Ok(async move {
         for _ in 0..count {
+            let hung_up = async {
+                match &mut hangup {
+                    Some(hangup) => hangup.recv().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 _ = terminate.recv() => {}
                 _ = interrupt.recv() => {}
+                _ = hung_up => {}
             }
         }
     })
+}
+
+/// Whether whoever started this process has it ignore SIGHUP (proc(5), `SigIgn`).
+fn ignores_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 1 != 0)
+}
+
+/// What is written beyond the limit of a file's size fails, as on a full disk, instead of ending the process.
+fn outlive_file_size_limit() -> Result<(), String> {
+    const SIGXFSZ: i32 = 25;
+    // It stays caught from now on.
+    signal(SignalKind::from_raw(SIGXFSZ)).map(drop).map_err(|error| error.to_string())
 }
 
 /// Told when standard input ends. The runtime's own reader of it would hold up a stop by signal.

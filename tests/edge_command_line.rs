@@ -34,13 +34,13 @@ fn serve(arguments: &[&str]) -> (Child, BufReader<std::process::ChildStdout>, St
 }
 
 fn serve_logging(arguments: &[&str], log: Stdio) -> (Child, BufReader<std::process::ChildStdout>, String) {
-    let mut server = Command::new(env!("CARGO_BIN_EXE_anteroom"))
-        .arg("serve")
-        .args(arguments)
-        .stdout(Stdio::piped())
-        .stderr(log)
-        .spawn()
-        .unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_anteroom"));
+    greeted(command.arg("serve").args(arguments).stdout(Stdio::piped()).stderr(log))
+}
+
+/// Starts a server and waits until it says where it is.
+fn greeted(command: &mut Command) -> (Child, BufReader<std::process::ChildStdout>, String) {
+    let mut server = command.spawn().unwrap();
     let mut out = BufReader::new(server.stdout.take().unwrap());
     let mut line = String::new();
     out.read_line(&mut line).unwrap();
@@ -57,8 +57,13 @@ fn ask(address: &str, path: &str) -> String {
 }
 
 /// Sends SIGTERM and answers the exit status and what was logged.
-fn terminate(mut server: Child) -> (Option<i32>, String) {
-    assert!(Command::new("kill").arg(server.id().to_string()).status().unwrap().success());
+fn terminate(server: Child) -> (Option<i32>, String) {
+    end_by("TERM", server)
+}
+
+fn end_by(signal: &str, mut server: Child) -> (Option<i32>, String) {
+    let id = server.id().to_string();
+    assert!(Command::new("kill").args(["-s", signal, &id]).status().unwrap().success());
     let status = server.wait().unwrap();
     let mut log = String::new();
     if let Some(mut stderr) = server.stderr.take() {
@@ -140,6 +145,39 @@ fn a_server_tells_where_it_is_logs_no_token_and_stops_when_asked() {
     for planted in [&token[..], "a-wrong-token", "planted"] {
         assert!(!log.contains(planted), "{planted} in {log}");
     }
+}
+
+#[test]
+fn a_terminal_that_is_closed_stops_a_server_that_nobody_keeps() {
+    let (server, _out, _) = serve(&["--port", "0"]);
+    assert_eq!(end_by("HUP", server).0, Some(0));
+    let mut kept = Command::new("nohup");
+    kept.arg(env!("CARGO_BIN_EXE_anteroom")).args(["serve", "--port", "0"]).stdout(Stdio::piped());
+    let (server, _out, address) = greeted(kept.stdin(Stdio::null()).stderr(Stdio::null()));
+    let hung_up = Command::new("kill").args(["-s", "HUP", &server.id().to_string()]).status();
+    assert!(hung_up.unwrap().success());
+    assert!(ask(&address, "/livez").starts_with("HTTP/1.1 200"));
+    assert_eq!(terminate(server).0, Some(0));
+}
+
+/// Whoever should read is there and does not: neither the door nor the end waits for it, and it is told afterwards.
+#[test]
+fn a_log_that_nobody_reads_stops_nothing() {
+    let (mut server, _out, address) = serve(&["--port", "0", "--log", "debug"]);
+    let refuse = || assert!(ask(&address, "/v1/ws?token=bad").starts_with("HTTP/1.1 401"));
+    // A pipe holds 64 KiB, and a line is longer than 64 bytes.
+    (0..1_100).for_each(|_| refuse());
+    assert!(ask(&address, "/livez").starts_with("HTTP/1.1 200"));
+    let mut log = BufReader::new(server.stderr.take().unwrap());
+    let mut line = String::new();
+    for _ in 0..200 {
+        log.read_line(&mut line).unwrap();
+    }
+    refuse();
+    assert_eq!(terminate(server).0, Some(0));
+    log.read_to_string(&mut line).unwrap();
+    assert!(line.contains(" log lines were dropped: standard error was full"), "{line}");
+    assert!(line.contains("stopping"), "{line}");
 }
 
 #[test]

@@ -40,7 +40,7 @@ pub fn read_request(text: &str) -> Result<Request, Box<Frame>> {
         (Err(why), _) | (_, Err(why)) => return Err(envelope.refused(&why)),
     };
     let params = match map.remove("params") {
-        None => Map::new(),
+        None | Some(Value::Null) => Map::new(),
         Some(Value::Object(params)) => params,
         Some(_) => return Err(envelope.refused("`params` has to be an object.")),
     };
@@ -159,7 +159,10 @@ mod tests {
         let request =
             read_request(r#"{"id":"1","method":"pause","params":{"scope":"room"},"x":[]}"#).unwrap();
         assert_eq!(request, Request::new("1", "pause", serde_json::json!({"scope": "room"})));
-        assert!(read_request(r#"{"id":"1","method":"pause"}"#).unwrap().params.is_empty());
+        for nothing in ["", r#","params":null"#] {
+            let text = format!(r#"{{"id":"1","method":"pause"{nothing}}}"#);
+            assert!(read_request(&text).unwrap().params.is_empty(), "{text}");
+        }
     }
 
     #[test]

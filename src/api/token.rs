@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -135,9 +137,16 @@ impl TokenDoor {
         let wire = decode::<Wire>(token, &self.decoding, &self.validation)
             .map_err(|error| TokenRefusal::Invalid(error.to_string()))?
             .claims;
+        if has_critical(token) {
+            return Err(TokenRefusal::Invalid(
+                "its header has `crit`, of which this server knows nothing".to_owned(),
+            ));
+        }
         // The library takes a form that it does not know for none.
         if self.audience.is_none() && wire.aud.is_some() {
-            return Err(TokenRefusal::Invalid("InvalidAudience".to_owned()));
+            return Err(TokenRefusal::Invalid(
+                "it has `aud`, and the server has no `tokens.audience`".to_owned(),
+            ));
         }
         check_text("room", &wire.room)?;
         check_text("name", &wire.name)?;
@@ -210,6 +219,14 @@ fn validation(audience: Option<&str>) -> Validation {
         validation.set_audience(&[audience]);
     }
     validation
+}
+
+/// Whether a token's header names extensions that have to be understood (RFC 7515 section 4.1.11). The library
+/// passes over them.
+fn has_critical(token: &str) -> bool {
+    let header = token.split('.').next().and_then(|text| URL_SAFE_NO_PAD.decode(text).ok());
+    let header = header.and_then(|json| serde_json::from_slice::<Value>(&json).ok());
+    header.is_some_and(|header| header.get("crit").is_some())
 }
 
 /// Whether a text can be shown to people and kept as a name.

@@ -1,6 +1,10 @@
 //! Where log lines go and which are written.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
+use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
@@ -60,11 +64,51 @@ pub fn set_up_logs(settings: &LogSettings) -> Result<(), LogSetupError> {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(color)
-        .with_writer(std::io::stderr)
+        .with_writer(|| Lines)
         // Told of by `eprintln!`, which panics where there is nobody to tell.
         .log_internal_errors(false)
         .try_init()
         .map_err(|_| LogSetupError::AlreadySetUp)
+}
+
+/// What a pipe that can be written to takes without a wait (`PIPE_BUF`, pipe(7)).
+const PIECE: usize = 4_096;
+
+/// Lines that were dropped since one was written.
+static DROPPED: AtomicU64 = AtomicU64::new(0);
+
+/// Standard error, but that a line is dropped where it would have to wait for whoever reads: a pipe that is full
+/// would hold up each thread that has something to say, and so the meetings.
+struct Lines;
+
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        let mut out = io::stderr().lock();
+        if takes_more(&out)
+            && let dropped @ 1.. = DROPPED.swap(0, Ordering::Relaxed)
+        {
+            writeln!(out, "{dropped} log lines were dropped: standard error was full, and nobody read it")?;
+        }
+        for piece in line.chunks(PIECE) {
+            if !takes_more(&out) {
+                DROPPED.fetch_add(1, Ordering::Relaxed);
+                break;
+            }
+            out.write_all(piece)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        // Nothing is held back.
+        Ok(())
+    }
+}
+
+/// Whether something can be written without a wait. An error is found by writing.
+fn takes_more(out: &impl AsFd) -> bool {
+    let mut asked = [PollFd::new(out.as_fd(), PollFlags::POLLOUT)];
+    poll(&mut asked, PollTimeout::ZERO) != Ok(0)
 }
 
 #[cfg(test)]

@@ -180,6 +180,23 @@ fn a_configured_audience_has_to_be_named() {
     assert!(door.check(&sign(&claims()), NOW).is_err());
 }
 
+/// RFC 7515 section 4.1.11.
+#[test]
+fn what_a_token_says_has_to_be_understood_is_not_passed_over() {
+    let sign = |header: &Value| {
+        let parts = [header, &claims()].map(|part| URL_SAFE_NO_PAD.encode(part.to_string()));
+        let message = parts.join(".");
+        let key = EncodingKey::from_secret(SECRET.as_bytes());
+        let signature = jsonwebtoken::crypto::sign(message.as_bytes(), &key, Algorithm::HS256).unwrap();
+        format!("{message}.{signature}")
+    };
+    assert!(door().check(&sign(&json!({"alg": "HS256", "kid": "1"})), NOW).is_ok());
+    for crit in [json!(["b64"]), json!(["exp"]), json!([]), json!(null)] {
+        let refused = door().check(&sign(&json!({"alg": "HS256", "crit": crit, "b64": false})), NOW);
+        assert!(matches!(&refused, Err(TokenRefusal::Invalid(why)) if why.contains("crit")), "{refused:?}");
+    }
+}
+
 #[test]
 fn only_a_server_without_a_secret_hands_out_tokens() {
     assert!(door().development_token("daily", "Mia", Role::Moderator, NOW).is_none());
