@@ -44,6 +44,12 @@ pub enum StoreError {
         /// What it says.
         error: rusqlite::Error,
     },
+    /// Its files were taken away while it was in use.
+    #[error("the files of the store {path} were removed or replaced by others; start the server again")]
+    Gone {
+        /// The folder.
+        path: PathBuf,
+    },
     /// What was damaged could not be set aside.
     #[error(
         "the store {path} is damaged ({reason}) and cannot be set aside: {error}; move away what is in it"

@@ -2,7 +2,7 @@
 
 use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError, rename, set_permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,6 +10,13 @@ use super::error::StoreError;
 
 /// What may be in it; last the one that holds the lock.
 const FILES: [&str; 5] = ["seed", "rooms.db", "rooms.db-wal", "rooms.db-shm", "mark"];
+
+/// How often it is tried to open a folder that another process sets aside meanwhile.
+const TRIES: usize = 4;
+
+/// Which files are under the names of the mark and the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place([Option<(u64, u64)>; 2]);
 
 /// A folder that this process alone uses, for as long as this value lives.
 #[derive(Debug)]
@@ -26,19 +33,29 @@ impl Folder {
             let path = path.to_owned();
             move |error| StoreError::Io { path, error }
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path))?;
         let name = path.join("mark");
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mark = options.open(&name).map_err(failed(&name))?;
-        match mark.try_lock() {
-            Ok(()) => {
-                keep_to_itself(path).map_err(failed(path))?;
-                Ok(Self { path: path.to_owned(), mark })
+        for _ in 0..TRIES {
+            DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path))?;
+            let mark = options.open(&name).map_err(failed(&name))?;
+            match mark.try_lock() {
+                // Whoever had the lock may have set this folder aside, and have another in its place.
+                Ok(()) if identity(&name) != mark.metadata().ok().map(|file| (file.dev(), file.ino())) => {}
+                Ok(()) => {
+                    keep_to_itself(path).map_err(failed(path))?;
+                    return Ok(Self { path: path.to_owned(), mark });
+                }
+                Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
+                Err(TryLockError::Error(error)) => return Err(StoreError::Io { path: name, error }),
             }
-            Err(TryLockError::WouldBlock) => Err(StoreError::InUse { path: path.to_owned() }),
-            Err(TryLockError::Error(error)) => Err(StoreError::Io { path: name, error }),
         }
+        Err(StoreError::InUse { path: path.to_owned() })
+    }
+
+    /// Which files are there now.
+    pub(super) fn place(&self) -> Place {
+        Place([identity(&self.path.join("mark")), identity(&self.database())])
     }
 
     /// Has the system write to the disk what is said of the folder: its files and their names.
@@ -88,6 +105,11 @@ impl Folder {
         }
         Ok(aside)
     }
+}
+
+/// What tells a file from every other.
+fn identity(path: &Path) -> Option<(u64, u64)> {
+    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// A name for what is set aside that nothing has yet.

@@ -1,5 +1,6 @@
 //! `[store]`: what survives a crash.
 
+use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -37,9 +38,9 @@ impl StoreSettings {
     /// The key and the fault of a setting that cannot be had.
     ///
     /// # Errors
-    /// For an empty path.
+    /// For an empty path, and for one that the system cannot have.
     pub fn check(&self) -> Result<(), (&'static str, String)> {
-        if self.path.as_os_str().is_empty() {
+        if self.path.as_os_str().is_empty() || self.path.as_os_str().as_bytes().contains(&0) {
             let fault = "name a folder, such as \"/var/lib/anteroom/store\", or set `enabled = false`";
             return Err(("path", fault.to_owned()));
         }

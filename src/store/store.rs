@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use super::database::{Database, ReadError};
 use super::error::StoreError;
 use super::flush::{Flush, Progress, connect_to_flush};
-use super::folder::Folder;
+use super::folder::{Folder, Place};
 use super::mark::{Boot, Found, Mark, this_boot};
 use super::settings::{StoreSettings, Sync};
 use crate::message::saved::{Key, Record, VERSION};
@@ -23,6 +23,8 @@ pub struct Store {
     flush: Flush,
     database: Database,
     folder: Folder,
+    /// The files that were opened.
+    place: Place,
     boot: Boot,
     sync: Sync,
     progress: Arc<Progress>,
@@ -91,6 +93,10 @@ impl Store {
         Mark::new(self.boot, self.database.steps())
             .write(&self.folder.mark)
             .map_err(in_folder(&self.folder))?;
+        // What was written to files that nobody finds again is not kept.
+        if self.folder.place() != self.place {
+            return Err(StoreError::Gone { path: self.folder.path().to_owned() });
+        }
         Ok(bytes)
     }
 
@@ -116,7 +122,8 @@ impl Store {
         // From here on it is this boot's. The first mark is on the disk before anything is saved.
         let mark = Mark::new(boot, database.steps());
         mark.write(&folder.mark).and_then(|()| folder.sync()).map_err(in_folder(&folder))?;
-        Ok(Self { flush, database, folder, boot, sync, progress })
+        let place = folder.place();
+        Ok(Self { flush, database, folder, place, boot, sync, progress })
     }
 
     fn create(folder: &Folder, sync: Sync) -> Result<Database, StoreError> {
