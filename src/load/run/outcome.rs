@@ -76,7 +76,7 @@ impl LoadReport {
         } else if self.joins_per_second < KEEPS_UP * came.wanted {
             let (begun, wanted) = (self.joins_per_second, came.wanted);
             self.note(&format!(
-                "the tool began {begun:.0} joins a second and not {wanted:.0}: it is at its limit"
+                "the tool began {begun:.2} joins a second and not {wanted:.2}: it is at its limit"
             ));
         }
         came.reports.iter().for_each(|found| self.add(found));
