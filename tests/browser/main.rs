@@ -2,7 +2,7 @@
 //!
 //! Every participant is a browser page that sends a tone of its own; who hears whom is what a
 //! Fourier transform finds on each remote track. The stories run one after the other in one browser
-//! and on one server; each prints its name and how long it took.
+//! and on one server, but for a few that mostly wait; each prints its name and how long it took.
 
 #![allow(
     clippy::unwrap_used,
@@ -15,6 +15,7 @@
 #![expect(clippy::disallowed_methods, reason = "browsers live in real time")]
 #![allow(dead_code, reason = "each test file uses its part of the support")]
 
+mod alone;
 mod breakouts;
 mod buttons;
 mod chrome;
@@ -26,4 +27,6 @@ mod joining;
 mod person;
 mod presenting;
 mod reconnecting;
+#[path = "../support/server_process.rs"]
+mod server_process;
 mod world;

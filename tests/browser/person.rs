@@ -8,6 +8,7 @@ use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use super::world::World;
 
@@ -68,13 +69,32 @@ async fn open(world: &mut World, name: &'static str) -> Person {
 }
 
 impl Person {
+    /// Somebody who has joined a room of the server at `url`, whether or not media gets there.
+    pub(crate) async fn alone(world: &Mutex<World>, url: &str, name: &'static str) -> Self {
+        let page = world.lock().await.new_page(0, url).await;
+        let person = Self { page, name, id: String::new(), tone: 0 };
+        person.enters_by_form(url, "alone", "moderator").await;
+        person.until("the meeting is joined", "window.anteroom?.state === 'joined'").await;
+        person
+    }
+
     /// Joins by the page's form.
     async fn joins(mut self, url: &str, room: &str, role: &str) -> Self {
+        self.enters_by_form(url, room, role).await;
+        self.settle().await;
+        self
+    }
+
+    async fn enters_by_form(&self, url: &str, room: &str, role: &str) {
         let name = self.name;
         self.page.goto(format!("{url}?room={room}&name={name}&role={role}")).await.unwrap();
         self.press("Join", "#entry").await;
-        self.settle().await;
-        self
+    }
+
+    /// Closes the page, which no script of its own may have failed in.
+    pub(crate) async fn goes(self) {
+        assert_eq!(self.js::<Vec<String>>("test.faults").await, Vec::<String>::new(), "{}", self.name);
+        self.page.close().await.unwrap();
     }
 
     /// What an expression of the page comes to, after its promises.

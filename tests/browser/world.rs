@@ -27,6 +27,9 @@ pub(crate) const TONES: [u32; 5] = [440, 620, 1_010, 1_390, 1_730];
 /// No story takes this long unless something hangs.
 const STORY_WITHIN: Duration = Duration::from_secs(90);
 
+/// Such a story waits for the others before it gets its page.
+const BESIDE_WITHIN: Duration = Duration::from_secs(300);
+
 const INJECTED: &str = include_str!("inject.js");
 
 struct Setting {
@@ -63,6 +66,17 @@ pub(crate) fn story(name: &'static str, play: impl AsyncFnOnce(&mut World)) {
         assert_eq!(world.faults().await, Vec::<String>::new(), "{name}: the pages' own errors");
         let malformed = metric(&world.server, "anteroom_packets_dropped_total{reason=\"malformed\"}").await;
         assert_eq!(malformed, 0, "{name}: what a browser sends is understood");
+    });
+}
+
+/// Plays a story that mostly waits, beside those that need the world for themselves. Its time counts
+/// the wait for its page.
+pub(crate) fn beside(name: &'static str, play: impl AsyncFnOnce(&Mutex<World>)) {
+    let setting = SETTING.as_ref().unwrap_or_else(|why| panic!("{why}"));
+    setting.runtime.block_on(async {
+        let _told = Told { name, begin: Instant::now() };
+        let done = tokio::time::timeout(BESIDE_WITHIN, play(&setting.world)).await;
+        assert!(done.is_ok(), "{name}: still not done after {BESIDE_WITHIN:?}");
     });
 }
 
@@ -110,16 +124,17 @@ impl World {
         let tone = self.taken;
         self.taken += 1;
         if self.pages.len() == tone {
-            let page = self.new_page(tone).await;
+            let page = self.new_page(tone, &self.url()).await;
             self.pages.push(page);
         }
         (self.pages[tone].clone(), tone)
     }
 
-    async fn new_page(&self, tone: usize) -> Page {
+    /// An empty page for the server at `url`.
+    pub(crate) async fn new_page(&self, tone: usize, url: &str) -> Page {
         let context =
             self.browser.create_browser_context(CreateBrowserContextParams::default()).await.unwrap();
-        self.grant(&context).await;
+        self.grant(&context, url).await;
         let target =
             CreateTargetParams::builder().url("about:blank").browser_context_id(context).build().unwrap();
         let page = self.browser.new_page(target).await.unwrap();
@@ -130,11 +145,11 @@ impl World {
     }
 
     /// Without it Chromium hides its addresses, and gathers none on loopback.
-    async fn grant(&self, context: &BrowserContextId) {
+    async fn grant(&self, context: &BrowserContextId, url: &str) {
         for name in ["microphone", "camera"] {
             let permission = PermissionDescriptor::builder().name(name).build().unwrap();
             let mut grant = SetPermissionParams::new(permission, PermissionSetting::Granted);
-            grant.origin = Some(self.url().trim_end_matches('/').to_owned());
+            grant.origin = Some(url.trim_end_matches('/').to_owned());
             grant.browser_context_id = Some(context.clone());
             self.browser.execute(grant).await.unwrap();
         }

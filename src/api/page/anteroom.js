@@ -328,7 +328,11 @@ export class AnteroomRoom extends EventTarget {
    */
   async #connect(connection, sdp) {
     connection.addEventListener("weak", () => void this.#mend());
-    connection.addEventListener("lost", () => void this.#recover(true));
+    connection.addEventListener("lost", () => {
+      // Chromium gives up at once what it could never connect, without being weak before.
+      this.#tellUnreachable(connection);
+      void this.#recover(true);
+    });
     await connection.answer(sdp);
     await this.publishing.moveTo(connection);
   }
@@ -355,7 +359,7 @@ export class AnteroomRoom extends EventTarget {
     const connection = this.connection;
     if (!connection || !this.signalling.isOpen || this.recovering || this.mending === connection) return;
     this.mending = connection;
-    if (!connection.wasUp) this.#tellUnreachable(connection);
+    this.#tellUnreachable(connection);
     try {
       await this.restartIce();
       await delay(RESTART_TIMEOUT);
@@ -367,15 +371,11 @@ export class AnteroomRoom extends EventTarget {
     }
   }
 
-  /** Says once where media was sent in vain, and what may help. @param {MediaConnection} connection */
+  /** Says once that media never got to the server. @param {MediaConnection} connection */
   #tellUnreachable(connection) {
-    if (this.unreachable) return;
+    if (connection.wasUp || this.unreachable) return;
     this.unreachable = true;
-    const addresses = connection.serverAddresses;
-    const help = addresses.every((address) => /^(127\.|::1$)/.test(address))
-      ? "It only listens for media on its own machine, which Firefox does not connect to: set `media` in [listen] to another address, and `secret` in [tokens]."
-      : "UDP may be blocked on the way.";
-    this.#raise("error", new AnteroomError(0, "unreachable", `No media gets to the server at ${addresses.join(", ")}. ${help}`));
+    this.#raise("error", new AnteroomError(0, "unreachable", connection.whyUnreachable));
   }
 
   /** Comes back to the seat. @param {boolean} withMedia */

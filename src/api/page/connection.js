@@ -105,10 +105,14 @@ export class MediaConnection extends EventTarget {
     return this.pc.connectionState === "connected";
   }
 
-  /** Where the server says that it listens for media. */
-  get serverAddresses() {
+  /** Where media was sent in vain, and what may help. */
+  get whyUnreachable() {
     const lines = this.pc.remoteDescription?.sdp.matchAll(/^a=candidate:\S+ \d+ \S+ \d+ (\S+)/gm) ?? [];
-    return [...new Set([...lines].map(([, address]) => address))];
+    const addresses = [...new Set([...lines].map(([, address]) => address))];
+    const help = addresses.every((address) => /^(127\.|::1$)/.test(address))
+      ? "It only listens for media on its own machine, which Firefox does not connect to: set `media` in [listen] to another address, and `secret` in [tokens]."
+      : "UDP may be blocked on the way.";
+    return `No media gets to the server at ${addresses.join(", ")}. ${help}`;
   }
 
   /** Ends it. */
