@@ -8,7 +8,6 @@
 //   await room.joinRoom();
 //   await room.setMicrophone({ on: true });
 
-import { capture } from "./capture.js";
 import { MediaConnection } from "./connection.js";
 import { EventLog } from "./event-log.js";
 import { Publishing } from "./publishing.js";
@@ -95,8 +94,7 @@ export class AnteroomRoom extends EventTarget {
       (from) => this.#ask("replay", { from_seq: from }),
       (frame) => this.#tell(frame.event, frame.data, frame.seq),
       (data) => {
-        this.#raise("snapshot", { clientId: this.clientId, room: data.snapshot });
-        this.#setSlots(data);
+        this.#setRoom(data.snapshot, data);
         // It does not say who speaks, and who has fallen silent was told by what was missed.
         this.#tell("active-talkers-updated", { active: [] }, null);
       },
@@ -266,8 +264,8 @@ export class AnteroomRoom extends EventTarget {
   }
 
   /** @param {{track?: MediaStreamTrack}} [params] */
-  async startScreenShare({ track } = {}) {
-    return this.publishing.present("share", track ?? (await capture("share")));
+  startScreenShare({ track } = {}) {
+    return this.publishing.present("share", track);
   }
 
   stopScreenShare() {
@@ -348,8 +346,7 @@ export class AnteroomRoom extends EventTarget {
       this.connection = this.offered;
     }
     this.#setState("joined");
-    this.#raise("snapshot", data);
-    this.#setSlots(data);
+    this.#setRoom(data.room, data);
     if (known) void this.log.catchUp();
     else this.log.start(data.seq);
   }
@@ -440,13 +437,17 @@ export class AnteroomRoom extends EventTarget {
    */
   #tell(name, data, seq) {
     if (name === "slots") return this.#setSlots(data);
-    if (data.clientId === this.clientId) {
-      if (name === "didScreenShareStopped") void this.publishing.set("share", null);
-      if (name === "didCanvasStopped") void this.publishing.set("canvas", null);
-    }
+    if (data.clientId === this.clientId) this.publishing.heard(name);
     if (name === "transportLost") void this.#recover(true);
     this.#raise("frame", { name, data, seq });
     this.#raise(name, data);
+  }
+
+  /** @param {any} room the room as a whole @param {any} data with what the slots carry */
+  #setRoom(room, data) {
+    this.#raise("snapshot", { clientId: this.clientId, room });
+    this.publishing.keepTo(room.presenter?.clientId === this.clientId ? room.presenter.streamId : null);
+    this.#setSlots(data);
   }
 
   /** @param {any} data */

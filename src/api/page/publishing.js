@@ -2,6 +2,7 @@
 // What this client sends: its sources, each with the request that says so to the server.
 
 import { capture } from "./capture.js";
+import { AnteroomError } from "./signalling.js";
 
 /** @typedef {import("./connection.js").Kind} Kind */
 /** @typedef {(method: string, params?: object) => Promise<any>} Ask */
@@ -10,6 +11,8 @@ import { capture } from "./capture.js";
 const SWITCH = { audio: "setMicrophone", video: "setCamera" };
 /** @type {Record<"share" | "canvas", [start: string, stop: string]>} */
 const PRESENT = { share: ["startScreenShare", "stopScreenShare"], canvas: ["startCanvas", "stopCanvas"] };
+/** @type {Record<"share" | "canvas", [streamId: number, word: string]>} */
+const SHOWN = { share: [101, "screen"], canvas: [102, "board"] };
 
 /** The own microphone, camera, screen and canvas. */
 export class Publishing {
@@ -56,24 +59,41 @@ export class Publishing {
     for (const kind of /** @type {("audio" | "video")[]} */ (["audio", "video"])) {
       await this.ask(SWITCH[kind], { on: this.tracks.has(kind) });
     }
-    // Nobody presents on a new seat.
-    for (const kind of /** @type {Kind[]} */ (["share", "canvas"])) {
-      if (this.tracks.has(kind)) await this.set(kind, null);
-    }
   }
 
   /**
    * @param {"share" | "canvas"} kind
-   * @param {MediaStreamTrack} track
+   * @param {MediaStreamTrack} [track] a screen is captured without one
    */
   async present(kind, track) {
+    const source = track ?? (await capture("share"));
     try {
       const data = await this.ask(PRESENT[kind][0]);
-      await this.set(kind, track);
+      await this.set(kind, source);
       return data;
     } catch (error) {
-      track.stop();
+      source.stop();
       throw error;
+    }
+  }
+
+  /** The server has ended something of this client's. @param {string} event */
+  heard(event) {
+    if (event === "didScreenShareStopped") void this.set("share", null);
+    if (event === "didCanvasStopped") void this.set("canvas", null);
+  }
+
+  /**
+   * Ends what the server shows to nobody: it forgets who presents when it is started anew, on a new
+   * seat, and while a seat is held. Whoever goes on drawing for nobody would not learn of it.
+   * @param {number | null} streamId what it shows of this client
+   */
+  keepTo(streamId) {
+    for (const kind of /** @type {("share" | "canvas")[]} */ (["share", "canvas"])) {
+      const [id, word] = SHOWN[kind];
+      if (!this.tracks.has(kind) || id === streamId) continue;
+      void this.set(kind, null).catch(this.failed);
+      this.failed(new AnteroomError(0, "not_presenting", `Your ${word} is no longer shared: the connection was lost for a moment. Share it again.`));
     }
   }
 
