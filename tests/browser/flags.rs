@@ -30,17 +30,27 @@ async fn expect_no_packets(when: &str, everybody: &[&Person]) {
     }
 }
 
+/// Waits until the page says of just these own switches that they are of no use.
+async fn warned_of(person: &Person, switches: &[&str]) {
+    let warned = "[...document.querySelectorAll('#dock .taken[title^=\"Nobody \"]')].map(({textContent}) => textContent).join()";
+    let wanted = switches.join(",");
+    person.until(&format!("it warns of {wanted:?}"), &format!("{warned} === '{wanted}'")).await;
+}
+
 #[test]
 fn pause_and_mute_silence_the_main_room() {
     story("pause and mute silence the main room", async |world| {
         let [ada, bob, cy, dee] = meeting(world).await;
         let everybody = [&ada, &bob, &cy, &dee];
         expect_groups("before", &everybody, &[&everybody]).await;
-        for (stop, params, start) in
-            [("pause", json!({}), "resume"), ("muteRoom", json!({"audio": true}), "unmuteRoom")]
-        {
+        let both: &[&str] = &["Mic", "Camera"];
+        for (stop, params, start, switches) in [
+            ("pause", json!({}), "resume", both),
+            ("muteRoom", json!({"audio": true}), "unmuteRoom", &["Mic"]),
+        ] {
             ada.does(stop, params).await;
             bob.told("parentStateChanged").await;
+            warned_of(&bob, switches).await;
             // What had left before the ack may still be on its way.
             expect_groups(&format!("after {stop}"), &everybody, &[]).await;
             expect_no_packets(stop, &everybody).await;
@@ -48,10 +58,12 @@ fn pause_and_mute_silence_the_main_room() {
             assert_eq!(refused.error, "forbidden");
             ada.does(start, json!({})).await;
             expect_groups(&format!("after {start}"), &everybody, &[&everybody]).await;
+            warned_of(&bob, &[]).await;
         }
         // Cameras are another kind.
         ada.does("muteRoom", json!({"video": true})).await;
         expect_groups("with cameras muted", &everybody, &[&everybody]).await;
+        warned_of(&bob, &["Camera"]).await;
     });
 }
 
@@ -68,6 +80,8 @@ fn a_paused_main_room_and_its_breakouts() {
             json!({"paused": true, "audio_muted": false, "video_muted": false, "scope": "room"})
         );
         expect_groups("with the main room paused", &everybody, &[&[&bob, &cy]]).await;
+        // A breakout room that carries no cameras is heard nevertheless.
+        warned_of(&bob, &["Camera"]).await;
         ada.does("clearAllBreakOutSession", json!({})).await;
         expect_groups("back in a paused room", &everybody, &[]).await;
         ada.brings(&[&cy, &dee], &table).await;

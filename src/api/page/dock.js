@@ -36,7 +36,7 @@ export function dockView(root, page) {
     set(board, store.local.has("canvas"), "board", store.local.has("canvas") ? "Stop sharing the board" : "Share a board");
     back.hidden = store.place === null;
     hint(microphone, store.unheard ? "Nobody hears your microphone here" : "");
-    hint(camera, store.silenced || !store.carried.video ? "Nobody sees your camera here" : "");
+    hint(camera, store.unseen ? "Nobody sees your camera here" : "");
     hint(screen, whyNotPresent(store, "share"));
     hint(board, whyNotPresent(store, "canvas"));
   };

@@ -89,7 +89,7 @@ function tileLabel(person) {
 
 /** @param {import("./store.js").Store} store */
 function ownLabel(store) {
-  const unseen = store.local.has("video") && (!store.carried.video || store.silenced);
+  const unseen = store.local.has("video") && store.unseen;
   return unseen ? "You · not seen by others here" : "You";
 }
 

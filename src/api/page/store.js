@@ -104,9 +104,24 @@ export class Store extends EventTarget {
     return (this.place === null ? null : this.breakouts.get(this.place)?.kinds) ?? this.kinds;
   }
 
+  /** What moderators have stopped where this page is: the main room's flags reach no breakout room. @type {Flags} */
+  get stopped() {
+    return this.place === null ? this.flags : NO_FLAGS;
+  }
+
+  /** Whether this page is where it has no voice, as long as it is there. */
+  get listening() {
+    return !this.carried.audio || this.hearingOnly || this.silenced;
+  }
+
   /** Whether a microphone that is on stays unheard, whatever its switch says. */
   get unheard() {
-    return !this.carried.audio || this.hearingOnly || this.silenced;
+    return this.listening || this.stopped.paused || this.stopped.audio_muted;
+  }
+
+  /** Whether a camera that is on stays unseen. */
+  get unseen() {
+    return !this.carried.video || this.silenced || this.stopped.paused || this.stopped.video_muted;
   }
 
   /** In a lecture only moderators are heard and seen. */

@@ -27,7 +27,7 @@ export function topView(root, store) {
 function stopped(store) {
   const said = [];
   if (store.mode === "lecture") said.push(store.silenced ? "Lecture: listening" : "Lecture");
-  else if (store.unheard) said.push("Listening only");
+  else if (store.listening) said.push("Listening only");
   if (store.flags.paused) said.push("Main room paused");
   else if (store.flags.audio_muted && store.flags.video_muted) said.push("Main room muted");
   else if (store.flags.audio_muted) said.push("Microphones muted");
