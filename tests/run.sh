@@ -31,20 +31,7 @@ export ANTEROOM_SOAK_SECONDS=${ANTEROOM_SOAK_SECONDS:-${long:+3600}}
 export ANTEROOM_SOAK_SECONDS=${ANTEROOM_SOAK_SECONDS:-120}
 export ANTEROOM_FUZZ_RUNS=${ANTEROOM_FUZZ_RUNS:-10000000}
 [ -n "$long" ] && export ANTEROOM_LONG=1
-# The process group of what is built beside the tests.
-beside=
-end_beside() {
-    [ -n "$beside" ] || return 0
-    kill -- "-$beside" 2>/dev/null || true
-    wait "$beside" 2>/dev/null || true
-    # What it has started ends with it, and writes nothing any more.
-    for _ in {1..50}; do
-        kill -0 -- "-$beside" 2>/dev/null || break
-        sleep 0.1
-    done
-    beside=
-}
-trap 'end_beside; rm -f "$ANTEROOM_TALLY"*' EXIT
+trap 'rm -f "$ANTEROOM_TALLY"*' EXIT
 
 started=$(date +%s)
 passed=0
@@ -61,7 +48,6 @@ needs systemd-analyze systemd
 needs valgrind valgrind
 needs tc iproute2
 needs prlimit util-linux
-needs chrt util-linux
 needs faketime faketime
 if ((${#missing[@]})); then
     echo "missing Debian packages: ${missing[*]}"
@@ -104,13 +90,7 @@ failed() {
 
 step "Tests"
 cargo test --locked --quiet --no-run
-# Tests mostly wait for something. What the next steps take is built meanwhile, of what they leave of the processors:
-# whatever else wants to run comes first (SCHED_IDLE, sched(7)).
-setsid chrt --idle 0 cargo build --release --locked --quiet --jobs 1 --features sim >/dev/null 2>&1 &
-beside=$!
 cargo test --locked --no-fail-fast || failed "a test"
-# From here on it would be in the way. What is not done is built by the step that takes it, where it fails as well.
-end_beside
 done_step
 
 step "Simulated meetings, and planted bugs that have to be found in them"
