@@ -216,9 +216,8 @@ fn ignores_hangup() -> bool {
 
 /// What is written beyond the limit of a file's size fails, as on a full disk, instead of ending the process.
 fn outlive_file_size_limit() -> Result<(), String> {
-    const SIGXFSZ: i32 = 25;
     // It stays caught from now on.
-    signal(SignalKind::from_raw(SIGXFSZ)).map(drop).map_err(|error| error.to_string())
+    signal(SignalKind::from_raw(nix::libc::SIGXFSZ)).map(drop).map_err(|error| error.to_string())
 }
 
 /// Told when standard input ends. The runtime's own reader of it would hold up a stop by signal.

@@ -11,6 +11,7 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
 
 const SECRET: &str = "planted-secret-planted-secret-32";
 
@@ -50,6 +51,7 @@ fn greeted(command: &mut Command) -> (Child, BufReader<std::process::ChildStdout
 
 fn ask(address: &str, path: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
@@ -157,6 +159,10 @@ fn a_terminal_that_is_closed_stops_a_server_that_nobody_keeps() {
     let hung_up = Command::new("kill").args(["-s", "HUP", &server.id().to_string()]).status();
     assert!(hung_up.unwrap().success());
     assert!(ask(&address, "/livez").starts_with("HTTP/1.1 200"));
+    // Not only that it has not come to it yet: nothing is called for the first of all signals.
+    let status = std::fs::read_to_string(format!("/proc/{}/status", server.id())).unwrap();
+    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap();
+    assert_eq!(u64::from_str_radix(caught.trim(), 16).unwrap() & 1, 0, "{caught}");
     assert_eq!(terminate(server).0, Some(0));
 }
 

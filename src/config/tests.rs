@@ -90,6 +90,8 @@ fn values_that_cannot_be_had_are_placed() {
         ("[media]\nhold_ms = 21\n", 2, "above 20"),
         ("[media]\npublisher_kbps = 499\n", 2, "not within 500"),
         ("[log]\nfilter = \"\"\n", 2, "empty"),
+        ("[store]\npath = \"\"\n", 2, "name a folder"),
+        ("[store]\npath = \"a\\u0000b\"\n", 2, "name a folder"),
     ] {
         let error = refusal(text);
         assert_eq!(error.line, Some(line), "{text}");

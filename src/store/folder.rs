@@ -1,6 +1,8 @@
 //! The folder of a store: made, locked, and set aside.
 
-use std::fs::{DirBuilder, File, OpenOptions, Permissions, TryLockError, rename, set_permissions};
+use std::fs::{
+    DirBuilder, File, Metadata, OpenOptions, Permissions, TryLockError, metadata, rename, set_permissions,
+};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -41,7 +43,7 @@ impl Folder {
             let mark = options.open(&name).map_err(failed(&name))?;
             match mark.try_lock() {
                 // Whoever had the lock may have set this folder aside, and have another in its place.
-                Ok(()) if identity(&name) != mark.metadata().ok().map(|file| (file.dev(), file.ino())) => {}
+                Ok(()) if identity(metadata(&name)) != identity(mark.metadata()) => {}
                 Ok(()) => {
                     keep_to_itself(path).map_err(failed(path))?;
                     return Ok(Self { path: path.to_owned(), mark });
@@ -55,7 +57,7 @@ impl Folder {
 
     /// Which files are there now.
     pub(super) fn place(&self) -> Place {
-        Place([identity(&self.path.join("mark")), identity(&self.database())])
+        Place([self.path.join("mark"), self.database()].map(|path| identity(metadata(path))))
     }
 
     /// Has the system write to the disk what is said of the folder: its files and their names.
@@ -108,8 +110,8 @@ impl Folder {
 }
 
 /// What tells a file from every other.
-fn identity(path: &Path) -> Option<(u64, u64)> {
-    std::fs::metadata(path).ok().map(|file| (file.dev(), file.ino()))
+fn identity(file: io::Result<Metadata>) -> Option<(u64, u64)> {
+    file.ok().map(|file| (file.dev(), file.ino()))
 }
 
 /// A name for what is set aside that nothing has yet.

@@ -5,7 +5,6 @@ use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
@@ -84,9 +83,9 @@ struct Lines;
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let mut out = io::stderr().lock();
-        if takes_more(&out)
-            && let dropped @ 1.. = DROPPED.swap(0, Ordering::Relaxed)
-        {
+        // It changes under this lock alone.
+        if DROPPED.load(Ordering::Relaxed) > 0 && takes_more(&out) {
+            let dropped = DROPPED.swap(0, Ordering::Relaxed);
             writeln!(out, "{dropped} log lines were dropped: standard error was full, and nobody read it")?;
         }
         for piece in line.chunks(PIECE) {

@@ -160,7 +160,7 @@ async fn f06_a_store_that_is_slow_holds_nobody_up_for_long() {
 #[test]
 fn f06_a_store_that_is_taken_away_is_told_of() {
     let mut tally = Tally::of("faults", "F6");
-    for (taken, name) in ["", "mark", "rooms.db"].into_iter().zip(["hall", "yard", "attic"]) {
+    for taken in ["", "mark", "rooms.db"] {
         let home = Home::new();
         let server = home.start();
         let (status, made) = server.admin("POST /v1/rooms", "{\"name\": \"board\"}");
@@ -169,7 +169,7 @@ fn f06_a_store_that_is_taken_away_is_told_of() {
             "" => fs::remove_dir_all(home.store()).unwrap(),
             file => fs::remove_file(home.store().join(file)).unwrap(),
         }
-        let (status, made) = server.admin("POST /v1/rooms", &format!("{{\"name\": \"{name}\"}}"));
+        let (status, made) = server.admin("POST /v1/rooms", "{\"name\": \"hall\"}");
         assert!(status == 201 && made.contains("\"kept\":false"), "{taken}: {status} {made}");
         assert!(!server.is_ready(), "{taken}");
         assert!(home.said().contains("were removed or replaced"), "{}", home.said());
