@@ -80,7 +80,7 @@ impl Guest {
         assert_eq!(joined["result"], 0, "{joined}");
         let (orders, inbox) = mpsc::unbounded_channel();
         let (tell, seen) = watch::channel(Seen::default());
-        let runner = Runner::new(socket, clock, (participant, &joined), tell).await;
+        let runner = Runner::new(socket, clock, (participant, name, &joined), tell).await;
         let (id, resume) = (runner.id, joined["resume"].as_str().unwrap().to_owned());
         let guest = Self { id, resume, orders, seen, task: tokio::spawn(runner.run(inbox)) };
         guest.until("a connection", |seen| seen.up).await;
@@ -197,12 +197,13 @@ impl Runner {
     async fn new(
         socket: Socket,
         clock: Clock,
-        (mut participant, joined): (Participant, &Value),
+        (mut participant, name, joined): (Participant, &str, &Value),
         tell: watch::Sender<Seen>,
     ) -> Self {
         let id = joined["clientId"].as_str().unwrap().parse().unwrap();
         participant.answer(clock.now(), joined["sdp"].as_str().unwrap()).unwrap();
         let udp = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let seed = name.bytes().fold(0, |seed, byte| seed * 31 + u64::from(byte));
         let mut runner = Self {
             id,
             clock,
@@ -211,8 +212,8 @@ impl Runner {
             udp,
             old: None,
             newest: BTreeMap::new(),
-            up: Way::new(rand::random()),
-            down: Way::new(rand::random()),
+            up: Way::new(seed),
+            down: Way::new(!seed),
             tell,
             replies: BTreeMap::new(),
             asked: 0,
@@ -330,8 +331,11 @@ impl Runner {
         let now = self.clock.now();
         match order {
             Order::Publish(kind, on) => self.participant.publish(now, kind, on),
-            Order::Down(weather) => self.down.weather = weather,
-            Order::Both(weather) => (self.up.weather, self.down.weather) = (weather, weather),
+            Order::Down(weather) => self.down.becomes(weather),
+            Order::Both(weather) => {
+                self.up.becomes(weather);
+                self.down.becomes(weather);
+            }
             Order::Outage(length) => {
                 self.up.go_out(now + length);
                 self.down.go_out(now + length);

@@ -34,7 +34,8 @@ pub(crate) const FINE: Weather =
 type Datagram = (Time, u64, SocketAddr, Vec<u8>);
 
 pub(crate) struct Way {
-    pub(crate) weather: Weather,
+    weather: Weather,
+    seed: u64,
     random: Random,
     waiting: BinaryHeap<Reverse<Datagram>>,
     order: u64,
@@ -47,6 +48,7 @@ impl Way {
     pub(crate) fn new(seed: u64) -> Self {
         Self {
             weather: FINE,
+            seed,
             random: Random::from_number(seed),
             waiting: BinaryHeap::new(),
             order: 0,
@@ -54,6 +56,13 @@ impl Way {
             free_at: Time(0),
             out_until: Time(0),
         }
+    }
+
+    /// From here on it is like this. What becomes of the next thousand datagrams is the same each time: that a
+    /// hundredth of them is hardly any now and then would be held against the server.
+    pub(crate) fn becomes(&mut self, weather: Weather) {
+        self.weather = weather;
+        self.random = Random::from_number(self.seed);
     }
 
     /// Lets nothing through until then.
