@@ -40,7 +40,7 @@ if [ "$mode" = --check ]; then
 fi
 
 # The library as a user builds it. rustc alone makes the rest of it: `cargo bench` would build what only
-# the tests need, a browser's driver among them, which takes ten times as long.
+# the tests need, another WebRTC stack among them, which takes several times as long.
 target=${CARGO_TARGET_DIR:-target}
 cargo build --release --locked --quiet --lib
 program=$target/release/instructions

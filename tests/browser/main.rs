@@ -19,6 +19,7 @@ mod alone;
 mod breakouts;
 mod buttons;
 mod chrome;
+mod devtools;
 mod flags;
 mod hearing;
 #[path = "../support/http.rs"]

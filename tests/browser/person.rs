@@ -2,14 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use chromiumoxide::Page;
-use chromiumoxide::cdp::browser_protocol::emulation::SetDeviceMetricsOverrideParams;
-use chromiumoxide::cdp::js_protocol::runtime::EvaluateParams;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 
+use super::devtools::Page;
 use super::world::World;
 
 /// How long a page may take to show what it should: a busy machine with several browsers takes its time.
@@ -87,7 +85,7 @@ impl Person {
 
     async fn enters_by_form(&self, url: &str, room: &str, role: &str) {
         let name = self.name;
-        self.page.goto(format!("{url}?room={room}&name={name}&role={role}")).await.unwrap();
+        self.page.goes_to(&format!("{url}?room={room}&name={name}&role={role}")).await.unwrap();
         self.press("Join", "#entry").await;
     }
 
@@ -99,15 +97,8 @@ impl Person {
 
     /// What an expression of the page comes to, after its promises.
     pub(crate) async fn js<T: DeserializeOwned>(&self, expression: &str) -> T {
-        let params = EvaluateParams::builder()
-            .expression(expression)
-            .await_promise(true)
-            .return_by_value(true)
-            .build()
-            .unwrap();
-        let result = self.page.evaluate_expression(params).await;
-        let result = result.unwrap_or_else(|error| panic!("{}: {expression}: {error}", self.name));
-        let value = result.value().cloned().unwrap_or(Value::Null);
+        let value = self.page.evaluate(expression).await;
+        let value = value.unwrap_or_else(|error| panic!("{}: {expression}: {error}", self.name));
         serde_json::from_value(value.clone())
             .unwrap_or_else(|error| panic!("{}: {expression} is {value}: {error}", self.name))
     }
@@ -176,7 +167,8 @@ impl Person {
 
     /// Makes the page as wide as a phone's.
     pub(crate) async fn screen_width(&self, pixels: i64) {
-        self.page.execute(SetDeviceMetricsOverrideParams::new(pixels, 740, 1.0, true)).await.unwrap();
+        let screen = json!({"width": pixels, "height": 740, "deviceScaleFactor": 1, "mobile": true});
+        self.page.ask("Emulation.setDeviceMetricsOverride", screen).await.unwrap();
     }
 
     /// Loads the page anew, as the browser's button does.

@@ -6,18 +6,12 @@ use std::time::{Duration, Instant};
 
 use anteroom::config::Config;
 use anteroom::node::{Running, serve};
-use chromiumoxide::cdp::browser_protocol::browser::{
-    BrowserContextId, PermissionDescriptor, PermissionSetting, SetPermissionParams,
-};
-use chromiumoxide::cdp::browser_protocol::emulation::ClearDeviceMetricsOverrideParams;
-use chromiumoxide::cdp::browser_protocol::target::{CreateBrowserContextParams, CreateTargetParams};
-use chromiumoxide::{Browser, Page};
-use futures_util::StreamExt;
 use serde_json::json;
 use tokio::runtime::Runtime;
 use tokio::sync::Mutex;
 
 use super::chrome::Chrome;
+use super::devtools::{DevTools, Page};
 use super::http::metric;
 
 /// The tones of the pages, in hertz: none is near a multiple of another. Two pages more than this
@@ -39,7 +33,7 @@ struct Setting {
 
 /// What a story has.
 pub(crate) struct World {
-    browser: Browser,
+    devtools: DevTools,
     _chrome: Chrome,
     server: Running,
     /// The pages: each has its tone, storage of its own, and serves one story after the other.
@@ -50,7 +44,7 @@ pub(crate) struct World {
 
 static SETTING: LazyLock<Result<Setting, String>> = LazyLock::new(|| {
     let runtime = Runtime::new().map_err(|error| error.to_string())?;
-    let world = runtime.block_on(World::start(&runtime))?;
+    let world = runtime.block_on(World::start())?;
     Ok(Setting { runtime, world: Mutex::new(world) })
 });
 
@@ -95,17 +89,15 @@ impl Drop for Told {
 }
 
 impl World {
-    async fn start(runtime: &Runtime) -> Result<Self, String> {
+    async fn start() -> Result<Self, String> {
         let chrome = Chrome::start().await?;
-        let (browser, mut handler) =
-            Browser::connect(&chrome.address).await.map_err(|error| error.to_string())?;
-        runtime.spawn(async move { while handler.next().await.is_some() {} });
+        let devtools = DevTools::connect(&chrome.address).await?;
         let mut config = Config::default();
         config.listen.port = 0;
         config.listen.metrics.set_port(0);
         config.store.enabled = false;
         let server = serve(&config).await.map_err(|error| error.to_string())?;
-        Ok(Self { browser, _chrome: chrome, server, pages: Vec::new(), taken: 0, rooms: 0 })
+        Ok(Self { devtools, _chrome: chrome, server, pages: Vec::new(), taken: 0, rooms: 0 })
     }
 
     /// The name of a room that nobody was in before.
@@ -132,35 +124,19 @@ impl World {
 
     /// An empty page for the server at `url`.
     pub(crate) async fn new_page(&self, tone: usize, url: &str) -> Page {
-        let context =
-            self.browser.create_browser_context(CreateBrowserContextParams::default()).await.unwrap();
-        self.grant(&context, url).await;
-        let target =
-            CreateTargetParams::builder().url("about:blank").browser_context_id(context).build().unwrap();
-        let page = self.browser.new_page(target).await.unwrap();
+        let page = self.devtools.page(url).await.unwrap();
         let tones = json!(TONES).to_string();
         let injected = INJECTED.replace("__TONES__", &tones).replace("__OWN__", &tone.to_string());
-        page.evaluate_on_new_document(injected).await.unwrap();
+        page.ask("Page.addScriptToEvaluateOnNewDocument", json!({"source": injected})).await.unwrap();
         page
-    }
-
-    /// Without it Chromium hides its addresses, and gathers none on loopback.
-    async fn grant(&self, context: &BrowserContextId, url: &str) {
-        for name in ["microphone", "camera"] {
-            let permission = PermissionDescriptor::builder().name(name).build().unwrap();
-            let mut grant = SetPermissionParams::new(permission, PermissionSetting::Granted);
-            grant.origin = Some(url.trim_end_matches('/').to_owned());
-            grant.browser_context_id = Some(context.clone());
-            self.browser.execute(grant).await.unwrap();
-        }
     }
 
     /// Errors that no script of the pages has caught.
     async fn faults(&self) -> Vec<String> {
         let mut faults = Vec::new();
         for page in &self.pages[..self.taken] {
-            let found = page.evaluate_expression("test.faults").await.unwrap();
-            faults.extend(found.into_value::<Vec<String>>().unwrap());
+            let found = page.evaluate("test.faults").await.unwrap();
+            faults.extend(serde_json::from_value::<Vec<String>>(found).unwrap());
         }
         faults
     }
@@ -168,9 +144,9 @@ impl World {
     /// Ends what the story before left, also one that failed.
     async fn clear(&mut self) {
         for page in &self.pages[..self.taken] {
-            let _ = page.evaluate_expression("sessionStorage.clear()").await;
-            let _ = page.goto("about:blank").await;
-            let _ = page.execute(ClearDeviceMetricsOverrideParams::default()).await;
+            let _ = page.evaluate("sessionStorage.clear()").await;
+            let _ = page.goes_to("about:blank").await;
+            let _ = page.ask("Emulation.clearDeviceMetricsOverride", json!({})).await;
         }
         self.taken = 0;
     }
