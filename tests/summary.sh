@@ -20,8 +20,8 @@ expected() {
     for name in fuzz/fuzz_targets/*.rs; do printf 'fuzz runs\t%s\n' "$(basename "$name" .rs)"; done
     # As they are declared: Name = "name", "invariant";
     sed -nE 's/^    [A-Za-z]+ = "([a-z-]+)", "I[0-9]+";$/planted bugs\t\1/p' src/base/plant.rs
-    for name in 'committed seeds' 'fresh seeds' 'fresh seeds, release' 'seed 7, release' \
-        'seeds that failed once'; do
+    for name in 'committed seeds' 'fresh seeds' 'fresh seeds, long runs' 'seed 7' \
+        'seeds that failed once' 'seeds that failed once, long runs'; do
         printf 'simulated moves\t%s\n' "$name"
     done
     for name in 'churn 1 worker' 'impaired 2 workers'; do printf 'socket moves\t%s\n' "$name"; done
