@@ -53,7 +53,7 @@ few=$(while IFS=: read -r class least; do
     awk -F'\t' -v class="$class" -v least="$least" '
         $1 == class { total += $3 }
         END { if (total < least) printf "%s: %d, and at least %d have to be\n", class, total, least }' "$file"
-done <<<$'fuzz runs:10000000\nsimulated moves:100000\nsocket moves:10000')
+done <<<$'fuzz runs:10000000\nsimulated moves:50000\nsocket moves:10000')
 if [ -n "$few" ]; then
     printf '\ntoo few:\n%s\n' "$few" >&2
     exit 1
