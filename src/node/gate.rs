@@ -14,6 +14,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// here: they talk, move and come back.
 const SHORT_FROM: u64 = 90;
 
+/// Below that there is enough again. What those who came have taken for a moment goes back within a second: at one
+/// mark the door would open and shut with it.
+const ENOUGH_BELOW: u64 = 85;
+
 /// Looks at memory now and then.
 pub(super) struct Gate {
     /// Bytes that the process may have; nothing if as many as there are.
@@ -44,7 +48,8 @@ impl Gate {
     }
 
     fn judge(&mut self, resident: u64) -> Option<Intake> {
-        let is_short = self.limit.is_some_and(|limit| resident >= limit / 100 * SHORT_FROM);
+        let mark = if self.intake == Intake::ShortOfMemory { ENOUGH_BELOW } else { SHORT_FROM };
+        let is_short = self.limit.is_some_and(|limit| resident >= limit / 100 * mark);
         let intake = if is_short { Intake::ShortOfMemory } else { Intake::Open };
         if self.intake == Intake::Stopping || self.intake == intake {
             return None;
@@ -75,7 +80,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_shuts_at_nine_tenths_and_opens_again_below() {
+    fn it_shuts_at_nine_tenths_and_opens_again_with_some_to_spare() {
         let metrics = Metrics::new().unwrap();
         let mut gate = Gate::new(1_000, &metrics);
         assert_eq!(metrics.memory_limit_bytes.get(), 1_000);
@@ -83,7 +88,8 @@ mod tests {
             [899, 900, 5_000].map(|bytes| gate.judge(bytes)),
             [None, Some(Intake::ShortOfMemory), None]
         );
-        assert_eq!([899, 10].map(|bytes| gate.judge(bytes)), [Some(Intake::Open), None]);
+        assert_eq!([899, 850].map(|bytes| gate.judge(bytes)), [None, None]);
+        assert_eq!([849, 899].map(|bytes| gate.judge(bytes)), [Some(Intake::Open), None]);
         assert_eq!(gate.shut(), Intake::Stopping);
         assert_eq!([5_000, 10].map(|bytes| gate.judge(bytes)), [None, None]);
     }
