@@ -14,7 +14,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// here: they talk, move and come back.
 const SHORT_FROM: u64 = 90;
 
-/// Below that there is enough again. What those who came have taken for a moment goes back within a second: at one
+/// Below that there is enough again. What those who came have taken for a moment goes back in seconds: at one
 /// mark the door would open and shut with it.
 const ENOUGH_BELOW: u64 = 85;
 
